@@ -1,0 +1,2 @@
+// placeholder, see helper
+export interface ConfigSource { readonly text: string }

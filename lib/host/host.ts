@@ -1,0 +1,124 @@
+// The one door to the operating system. Plugins and libraries see this and nothing of an engine. Types only: the
+// implementation is open.ts, over one of the two sets of system calls (embedded.ts, node.ts).
+//
+// All calls are synchronous, as the kernel's are, and throw a `SystemError` (errno.ts) when the kernel refuses.
+
+/** A network namespace held open; it stays usable when its path goes away. */
+export interface Netns {
+  /** The path it was opened by, as given. */
+  readonly path: string;
+  readonly fd: number;
+  /** st_dev and st_ino of the namespace: two handles name one namespace when both are equal. */
+  readonly dev: string;
+  readonly ino: string;
+  close(): void;
+}
+
+/** A datagram socket of AF_NETLINK, bound; it stays in the netns it was opened in. */
+export interface NetlinkSocket {
+  send(message: Uint8Array): void;
+  /** One datagram. Waits at most `timeoutMs` (5,000 unless told), then throws EAGAIN. */
+  receive(timeoutMs?: number): Uint8Array;
+  /** Joins a multicast group (RTNLGRP_*). */
+  join(group: number): void;
+  close(): void;
+}
+
+export interface FileStat {
+  readonly kind: "file" | "directory" | "other";
+  readonly dev: string;
+  readonly ino: string;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+/** A lock on a file, held until released or until the process ends, however it ends. */
+export interface FileLock {
+  release(): void;
+}
+
+export interface Files {
+  /** The whole file as text; EFBIG above `maxBytes` (1 MiB unless told). */
+  read(path: string, maxBytes?: number): string;
+  /** Truncates or creates, then writes in place. Sets `mode` whatever the umask. Not atomic: for last_reserved_ip and the like. */
+  write(path: string, text: string, mode: number): void;
+  /** Replaces `path` by a complete, synced file: a reader sees the old text or the new, after a power loss too. */
+  replace(path: string, text: string, mode: number): void;
+  /**
+   * A complete, synced file that has no name yet; `publish` gives it one, or returns false where the name is taken.
+   * It is gone with the process when never published.
+   */
+  prepare(directory: string, text: string, mode: number): PreparedFile;
+  /** Makes names created or removed in a directory survive a power loss. */
+  syncDirectory(path: string): void;
+  /** Creates a directory and its missing parents, each with `mode` whatever the umask; fine if it exists. */
+  makeDirectory(path: string, mode: number): void;
+  removeDirectory(path: string): void;
+  /** false when there was no such file. */
+  remove(path: string): boolean;
+  rename(from: string, to: string): void;
+  link(from: string, to: string): void;
+  symlink(target: string, path: string): void;
+  readLink(path: string): string;
+  /** Names in a directory, unsorted. */
+  list(path: string): string[];
+  /** undefined when nothing is there. Follows symlinks. */
+  stat(path: string): FileStat | undefined;
+  /** flock(2) LOCK_EX on `path`, created with `mode` where missing (unless `create` is false: then ENOENT). undefined when `timeoutMs` passed. */
+  lock(path: string, options: { mode: number; timeoutMs: number; create?: boolean }): FileLock | undefined;
+}
+
+export interface PreparedFile {
+  /** Gives the file this path; false when the path is taken. May be called again after false. */
+  publish(path: string): boolean;
+  discard(): void;
+}
+
+export interface ExecResult {
+  /** Exit status; -1 when it was killed, by us or by `signal`. */
+  readonly status: number;
+  readonly signal: number;
+  readonly timedOut: boolean;
+  readonly stdout: string;
+  /** What it wrote to standard error, already forwarded to ours. */
+  readonly stderr: string;
+}
+
+export interface Host {
+  readonly argv: readonly string[];
+  env(name: string): string | undefined;
+  /** "KEY=value" lines. */
+  environ(): string[];
+  /** Standard input to its end. */
+  readStdin(): string;
+  /** Writes the whole text or throws. */
+  writeStdout(text: string): void;
+  /** A line to standard error; never throws. */
+  log(line: string): void;
+  monotonicMs(): number;
+  wallClockMs(): number;
+  sleepMs(durationMs: number): void;
+  random(byteCount: number): Uint8Array;
+  /** SHA-512 of the UTF-8 text: 128 lower-case hex digits. */
+  sha512(text: string): string;
+  /** Names the build: two executables with the same id behave alike. */
+  readonly buildId: string;
+  readonly files: Files;
+
+  /** This process's own netns. */
+  ownNetns(): Netns;
+  /**
+   * Opens a netns by path. Throws ENOENT where the path is missing, and `NotNetnsError` where it is not a namespace.
+   */
+  openNetns(path: string): Netns;
+  /** A netlink socket of this protocol (0 route, 12 netfilter) in the netns, or in our own. */
+  netlink(protocol: number, netns?: Netns): NetlinkSocket;
+  /** Reads /proc/sys/<name> in the netns, trailing newline removed. `name` is like "net/ipv4/ip_forward". */
+  readSysctl(name: string, netns?: Netns): string;
+  writeSysctl(name: string, value: string, netns?: Netns): void;
+
+  /** Runs an executable; see `Sys.spawn`. `env` is laid over our own environment. Retries ETXTBSY for up to 6 s. */
+  exec(path: string, options: { env: Readonly<Record<string, string>>; stdin: string; timeoutMs: number }): ExecResult;
+}

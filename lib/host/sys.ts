@@ -1,0 +1,85 @@
+// The system calls an engine lends us, and nothing above them. Two implementations exist: the embedded engine's native
+// module "host" (host/src/sys.rs) and Node's FFI (node.ts). Everything that could be written once over these calls is
+// in open.ts, so the engines cannot come to differ. Only lib/host imports this file.
+
+/**
+ * Every function throws a `SystemError` (see errno.ts) when the kernel refuses, and retries EINTR itself.
+ * Paths and strings are UTF-8; bytes that are not UTF-8 come back as U+FFFD.
+ */
+export interface Sys {
+  // --- this process ---
+  /** The command line, argv[0] first. */
+  argv(): string[];
+  getenv(name: string): string | undefined;
+  /** "KEY=value" lines of the whole environment. */
+  environ(): string[];
+  /** Monotonic milliseconds, with a fraction. */
+  monotonicMs(): number;
+  /** Milliseconds since 1970, with a fraction. */
+  wallClockMs(): number;
+  sleepMs(durationMs: number): void;
+  random(byteCount: number): Uint8Array;
+  /** SHA-512 of the UTF-8 text, as 128 lower-case hex digits. */
+  sha512(text: string): string;
+  /** Identifies the build this executable came from; equal for every name of one build. */
+  buildId(): string;
+
+  // --- files ---
+  /** open(2) with O_CLOEXEC added. */
+  open(path: string, flags: number, mode: number): number;
+  close(fd: number): void;
+  /** read(2): at most `max` bytes, none at the end of the file. */
+  read(fd: number, max: number): Uint8Array;
+  /** write(2) until all of it is written; waits where the other end is a full non-blocking pipe. */
+  write(fd: number, data: Uint8Array | string): void;
+  /** The whole file as text; EFBIG when it is longer than `max` bytes. */
+  readFile(path: string, max: number): string;
+  /** Standard input to its end, as text. */
+  readStdin(): string;
+  fsync(fd: number): void;
+  fchmod(fd: number, mode: number): void;
+  ftruncate(fd: number, length: number): void;
+  mkdir(path: string, mode: number): void;
+  rmdir(path: string): void;
+  unlink(path: string): void;
+  rename(from: string, to: string): void;
+  /** linkat(2) with AT_SYMLINK_FOLLOW, so that /proc/self/fd/N gives a name to an O_TMPFILE. */
+  link(from: string, to: string): void;
+  symlink(target: string, path: string): void;
+  readlink(path: string): string;
+  /** Names in a directory, without "." and "..", in the order the kernel gives. */
+  readdir(path: string): string[];
+  /** stat(2), following symlinks: [st_dev, st_ino, st_mode, st_size, mtime in ms with a fraction]; dev and ino as decimal text. */
+  stat(path: string): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
+  fstat(fd: number): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
+  /** f_type of fstatfs(2). */
+  fstatfs(fd: number): number;
+  /** flock(2) LOCK_EX; false when the time is up. */
+  flock(fd: number, timeoutMs: number): boolean;
+
+  // --- namespaces and sockets ---
+  /** setns(2) of the calling thread. */
+  setns(fd: number, nsType: number): void;
+  /** socket(2) with SOCK_CLOEXEC added. */
+  socket(domain: number, type: number, protocol: number): number;
+  /** bind(2) to sockaddr_nl with port id 0 and the given multicast groups mask. */
+  bindNetlink(fd: number, groups: number): void;
+  setsockopt(fd: number, level: number, option: number, value: number): void;
+  send(fd: number, data: Uint8Array): void;
+  /** recv(2): one datagram; EMSGSIZE when it was longer than `max`, EAGAIN when `timeoutMs` passed (0: wait for ever). */
+  recv(fd: number, max: number, timeoutMs: number): Uint8Array;
+
+  // --- children ---
+  /**
+   * Runs `path` with no arguments, our environment with `env` laid over it, and `stdin`; its standard error goes to ours
+   * as it comes. On time-out its process group is killed and status is -1.
+   * `argv0` is the name it sees.
+   */
+  spawn(
+    path: string,
+    argv0: string,
+    env: readonly string[],
+    stdin: string,
+    timeoutMs: number,
+  ): [status: number, signal: number, stdout: string, stderr: string];
+}
