@@ -1,0 +1,64 @@
+// What every command of this repository starts with: the packages are there, the right Node runs, the executables are
+// built. Plain JavaScript for Node 20, because it runs before anything is installed.
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Node 26 from the npm package of this architecture: vitest, pkg and type stripping need more than Node 20. */
+export function modernNode() {
+  return join(root, "node_modules", `node-linux-${process.arch}`, "bin", "node");
+}
+
+/** Where an engine's executables are. */
+export function binDirectory(engine) {
+  return join(root, "dist", ...(engine === "node" ? ["node"] : []), "bin");
+}
+
+/** Runs `npm ci` when node_modules is not what package-lock.json says. */
+export function ensureInstalled() {
+  const wanted = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
+  let found = {};
+  try {
+    found = JSON.parse(readFileSync(join(root, "node_modules", ".package-lock.json"), "utf8")).packages;
+  } catch {
+    // Nothing installed so far.
+  }
+  const stale = Object.entries(wanted).some(
+    ([path, { version, optional }]) => path !== "" && !optional && found[path]?.version !== version,
+  );
+  if (!stale && existsSync(modernNode())) return;
+  console.log("installing the packages of package-lock.json: npm ci");
+  const done = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root, stdio: "inherit" });
+  if (done.status !== 0) process.exit(done.status ?? 1);
+  if (existsSync(modernNode())) return;
+  console.error(`npm ci brought no Node 26 for ${process.arch}: is "omit=optional" set in an npmrc?`);
+  process.exit(1);
+}
+
+function newestChange(paths) {
+  let newest = 0;
+  for (const path of paths) {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) continue;
+    newest = Math.max(newest, stat.mtimeMs);
+    if (!stat.isDirectory()) continue;
+    const names = readdirSync(path).filter((name) => name !== "target" && !name.endsWith(".test.ts"));
+    newest = Math.max(newest, newestChange(names.map((name) => join(path, name))));
+  }
+  return newest;
+}
+
+const sources = ["lib", "plugins", "weft", "host", "build", "build.mjs", "package.json", "package-lock.json"];
+
+/** Builds the engine's executables when a source is newer than they are. Returns their directory. */
+export function ensureBuilt(engine) {
+  const bin = binDirectory(engine);
+  const built = statSync(join(bin, "weft"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (built > newestChange(sources.map((path) => join(root, path)))) return bin;
+  const done = spawnSync(modernNode(), [join(root, "build.mjs"), "--engine", engine], { cwd: root, stdio: "inherit" });
+  if (done.status !== 0) process.exit(done.status ?? 1);
+  return bin;
+}
