@@ -1,11 +1,127 @@
-// IPv4 and IPv6 addresses as values. Text form and leniency follow Go's net package, because file names
-// and rules on a node depend on it.
+// IPv4 and IPv6 addresses as values. Text form and leniency follow Go's net package, because file names and rules on a
+// node depend on it: no leading zeros, no zones, IPv4-mapped IPv6 is IPv4, and IPv6 is written as RFC 5952 says.
 
 export type Family = 4 | 6;
 
 /** An address. Compare with `equalIps`, print with `formatIp`. IPv4-mapped IPv6 never occurs: parsing makes it IPv4. */
 export interface Ip {
   readonly family: Family;
-  /** The address as an unsigned number, network order: 32 or 128 bits. */
+  /** The address as an unsigned number: 32 or 128 bits. */
   readonly value: bigint;
 }
+
+/** Bits in an address of a family. */
+export const bitsOf = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
+
+const mappedPrefix = 0xffffn;
+
+/** Four octets without leading zeros, as one number; undefined when it is anything else. */
+function parseV4(text: string): number | undefined {
+  const octets = text.split(".");
+  if (octets.length !== 4) return undefined;
+  let value = 0;
+  for (const octet of octets) {
+    if (!/^(0|[1-9][0-9]{0,2})$/.test(octet)) return undefined;
+    const number = Number(octet);
+    if (number > 255) return undefined;
+    value = value * 256 + number;
+  }
+  return value;
+}
+
+/** Groups on one side of "::"; undefined when one is no group. A dotted IPv4 may stand last. */
+function parseGroups(text: string, mayEndDotted: boolean): bigint[] | undefined {
+  if (text === "") return [];
+  const parts = text.split(":");
+  const groups: bigint[] = [];
+  for (const [at, part] of parts.entries()) {
+    if (mayEndDotted && at === parts.length - 1 && part.includes(".")) {
+      const v4 = parseV4(part);
+      if (v4 === undefined) return undefined;
+      groups.push(BigInt(v4 >>> 16), BigInt(v4 & 0xffff));
+    } else if (/^[0-9a-fA-F]{1,4}$/.test(part)) {
+      groups.push(BigInt(`0x${part}`));
+    } else {
+      return undefined;
+    }
+  }
+  return groups;
+}
+
+function parseV6(text: string): bigint | undefined {
+  const gap = text.indexOf("::");
+  const head = parseGroups(gap < 0 ? text : text.slice(0, gap), gap < 0);
+  const tail = gap < 0 ? [] : parseGroups(text.slice(gap + 2), true);
+  if (head === undefined || tail === undefined) return undefined;
+  const missing = 8 - head.length - tail.length;
+  if (gap < 0 ? missing !== 0 : missing < 1) return undefined;
+  let value = 0n;
+  for (const group of [...head, ...Array<bigint>(missing).fill(0n), ...tail]) value = (value << 16n) | group;
+  return value;
+}
+
+/** Reads an address as Go's net.ParseIP does; undefined when it is none. */
+export function parseIp(text: string): Ip | undefined {
+  if (!text.includes(":")) {
+    const value = parseV4(text);
+    return value === undefined ? undefined : { family: 4, value: BigInt(value) };
+  }
+  const value = parseV6(text);
+  if (value === undefined) return undefined;
+  return value >> 32n === mappedPrefix ? { family: 4, value: value & 0xffffffffn } : { family: 6, value };
+}
+
+/** The address as Go prints it: dotted, or RFC 5952. */
+export function formatIp(ip: Ip): string {
+  if (ip.family === 4) {
+    const value = Number(ip.value);
+    return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
+  }
+  const groups = Array.from({ length: 8 }, (_, at) => Number((ip.value >> BigInt(112 - 16 * at)) & 0xffffn));
+  let best = 0;
+  let bestLength = 1;
+  for (let at = 0; at < 8; at++) {
+    let length = 0;
+    while (groups[at + length] === 0) length++;
+    if (length > bestLength) [best, bestLength] = [at, length];
+  }
+  const text = (part: readonly number[]) => part.map((group) => group.toString(16)).join(":");
+  if (bestLength < 2) return text(groups);
+  return `${text(groups.slice(0, best))}::${text(groups.slice(best + bestLength))}`;
+}
+
+/** The address of 4 or 16 bytes in network order; undefined for any other length. 16 bytes stay IPv6, mapped or not. */
+export function ipFromBytes(bytes: Uint8Array): Ip | undefined {
+  if (bytes.length === 4) {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes;
+    return { family: 4, value: BigInt(a * 0x1000000 + b * 0x10000 + c * 0x100 + d) };
+  }
+  if (bytes.length !== 16) return undefined;
+  let value = 0n;
+  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
+  return { family: 6, value };
+}
+
+/** 4 or 16 bytes in network order. */
+export function ipBytes(ip: Ip): Uint8Array {
+  const bytes = new Uint8Array(ip.family === 4 ? 4 : 16);
+  let rest = ip.value;
+  for (let at = bytes.length - 1; at >= 0; at--) {
+    bytes[at] = Number(rest & 255n);
+    rest >>= 8n;
+  }
+  return bytes;
+}
+
+/** The address `n` further on; may leave the family's range, which the caller must know it does not. */
+export function addToIp(ip: Ip, n: bigint | number): Ip {
+  return { family: ip.family, value: ip.value + BigInt(n) };
+}
+
+/** Negative, zero, positive as `a` comes before, is, or comes after `b`; IPv4 before IPv6. */
+export function compareIps(a: Ip, b: Ip): number {
+  if (a.family !== b.family) return a.family - b.family;
+  return a.value < b.value ? -1 : a.value > b.value ? 1 : 0;
+}
+
+export const equalIps = (a: Ip, b: Ip): boolean => a.family === b.family && a.value === b.value;
