@@ -55,13 +55,10 @@ export interface Files {
   syncDirectory(path: string): void;
   /** Creates a directory and its missing parents, each with `mode` whatever the umask; fine if it exists. */
   makeDirectory(path: string, mode: number): void;
-  removeDirectory(path: string): void;
   /** false when there was no such file. */
   remove(path: string): boolean;
-  rename(from: string, to: string): void;
-  link(from: string, to: string): void;
-  symlink(target: string, path: string): void;
-  readLink(path: string): string;
+  /** The last `length` bytes of a file, as text. */
+  readEnd(path: string, length: number): string;
   /** Names in a directory, unsorted. */
   list(path: string): string[];
   /** undefined when nothing is there. Follows symlinks. */

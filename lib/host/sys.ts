@@ -3,7 +3,7 @@
 // in open.ts, so the engines cannot come to differ. Only lib/host imports this file.
 
 /**
- * Every function throws a `SystemError` (see errno.ts) when the kernel refuses, and retries EINTR itself.
+ * Every function throws a `SystemError` (see errno.ts) when the kernel refuses, and retries EINTR itself; close never fails.
  * Paths and strings are UTF-8; bytes that are not UTF-8 come back as U+FFFD.
  */
 export interface Sys {
@@ -27,6 +27,8 @@ export interface Sys {
   // --- files ---
   /** open(2) with O_CLOEXEC added. */
   open(path: string, flags: number, mode: number): number;
+  /** open(2) with O_TMPFILE for writing: a file in that directory that has no name. */
+  openUnnamed(directory: string, mode: number): number;
   close(fd: number): void;
   /** read(2): at most `max` bytes, none at the end of the file. */
   read(fd: number, max: number): Uint8Array;
@@ -34,18 +36,18 @@ export interface Sys {
   write(fd: number, data: Uint8Array | string): void;
   /** The whole file as text; EFBIG when it is longer than `max` bytes. */
   readFile(path: string, max: number): string;
-  /** Standard input to its end, as text. */
+  /** The last `length` bytes of a file, as text. */
+  readEnd(path: string, length: number): string;
+  /** Standard input to its end, as text; EFBIG above 8 MiB. */
   readStdin(): string;
   fsync(fd: number): void;
   fchmod(fd: number, mode: number): void;
-  ftruncate(fd: number, length: number): void;
   mkdir(path: string, mode: number): void;
   rmdir(path: string): void;
   unlink(path: string): void;
   rename(from: string, to: string): void;
   /** linkat(2) with AT_SYMLINK_FOLLOW, so that /proc/self/fd/N gives a name to an O_TMPFILE. */
   link(from: string, to: string): void;
-  symlink(target: string, path: string): void;
   readlink(path: string): string;
   /** Names in a directory, without "." and "..", in the order the kernel gives. */
   readdir(path: string): string[];

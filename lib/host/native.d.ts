@@ -1,0 +1,42 @@
+// The module the embedded engine defines: one function for each member of `Sys`, and the maker of errors.
+declare module "host" {
+  type Sys = import("./sys.ts").Sys;
+  export function onError(maker: (syscall: string, errno: number, path?: string) => Error): void;
+  export const argv: Sys["argv"];
+  export const getenv: Sys["getenv"];
+  export const environ: Sys["environ"];
+  export const monotonicMs: Sys["monotonicMs"];
+  export const wallClockMs: Sys["wallClockMs"];
+  export const sleepMs: Sys["sleepMs"];
+  export const random: Sys["random"];
+  export const sha512: Sys["sha512"];
+  export const buildId: Sys["buildId"];
+  export const open: Sys["open"];
+  export const openUnnamed: Sys["openUnnamed"];
+  export const close: Sys["close"];
+  export const read: Sys["read"];
+  export const write: Sys["write"];
+  export const readFile: Sys["readFile"];
+  export const readEnd: Sys["readEnd"];
+  export const readStdin: Sys["readStdin"];
+  export const fsync: Sys["fsync"];
+  export const fchmod: Sys["fchmod"];
+  export const mkdir: Sys["mkdir"];
+  export const rmdir: Sys["rmdir"];
+  export const unlink: Sys["unlink"];
+  export const rename: Sys["rename"];
+  export const link: Sys["link"];
+  export const readlink: Sys["readlink"];
+  export const readdir: Sys["readdir"];
+  export const stat: Sys["stat"];
+  export const fstat: Sys["fstat"];
+  export const fstatfs: Sys["fstatfs"];
+  export const flock: Sys["flock"];
+  export const setns: Sys["setns"];
+  export const socket: Sys["socket"];
+  export const bindNetlink: Sys["bindNetlink"];
+  export const setsockopt: Sys["setsockopt"];
+  export const send: Sys["send"];
+  export const recv: Sys["recv"];
+  export const spawn: Sys["spawn"];
+}

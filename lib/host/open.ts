@@ -1,0 +1,152 @@
+// The host over an engine's system calls: everything that can be written once. Here is the only place that enters a
+// network namespace: around opening a socket or a sysctl file, and straight back.
+import { isErrno, NotNetnsError } from "./errno.ts";
+import { filesOver } from "./files.ts";
+import type { ExecResult, Host, Netns, NetlinkSocket } from "./host.ts";
+import type { Sys } from "./sys.ts";
+
+const O_RDONLY = 0;
+const O_WRONLY = 1;
+const CLONE_NEWNET = 0x40000000; // linux/sched.h
+
+// linux/magic.h: what fstatfs says of a namespace, and of one reached through an older kernel's /proc.
+const NSFS_MAGIC = 0x6e736673;
+const PROC_SUPER_MAGIC = 0x9fa0;
+
+// linux/netlink.h, sys/socket.h
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+
+/** The kernel sends dumps in datagrams of at most this many bytes to a receiver that offers so much room. */
+const receiveBytes = 32768;
+const receiveTimeoutMs = 5000;
+
+const ownNetnsPath = "/proc/thread-self/ns/net";
+
+/** An installer that is still writing the executable goes away within seconds. */
+const busyAttempts = 6;
+const busyWaitMs = 1000;
+
+/** Going back to our own netns failed: nothing this process does from here on can be trusted. */
+export class LostNetnsError extends Error {}
+
+export function hostOver(sys: Sys): Host {
+  let own: Netns | undefined;
+  let lost: LostNetnsError | undefined;
+
+  function netnsOf(fd: number, path: string): Netns {
+    const [dev, ino] = sys.fstat(fd);
+    return { path, fd, dev, ino, close: () => sys.close(fd) };
+  }
+
+  function ownNetns(): Netns {
+    own ??= netnsOf(sys.open(ownNetnsPath, O_RDONLY, 0), ownNetnsPath);
+    return own;
+  }
+
+  function inNetns<T>(netns: Netns | undefined, body: () => T): T {
+    if (lost !== undefined) throw lost;
+    if (netns === undefined) return body();
+    const home = ownNetns();
+    sys.setns(netns.fd, CLONE_NEWNET);
+    try {
+      return body();
+    } finally {
+      try {
+        sys.setns(home.fd, CLONE_NEWNET);
+      } catch (cause) {
+        // Every later socket or sysctl of this process would be somebody else's: refuse them all.
+        lost = new LostNetnsError("cannot return to our own network namespace", { cause });
+        throw lost;
+      }
+    }
+  }
+
+  function openNetlink(protocol: number): NetlinkSocket {
+    const fd = sys.socket(AF_NETLINK, SOCK_RAW, protocol);
+    try {
+      for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK]) sys.setsockopt(fd, SOL_NETLINK, option, 1);
+      sys.bindNetlink(fd, 0);
+    } catch (error) {
+      sys.close(fd);
+      throw error;
+    }
+    return {
+      send: (message) => sys.send(fd, message),
+      receive: (timeoutMs = receiveTimeoutMs) => sys.recv(fd, receiveBytes, timeoutMs),
+      join: (group) => sys.setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group),
+      close: () => sys.close(fd),
+    };
+  }
+
+  function exec(path: string, { env, stdin, timeoutMs }: Parameters<Host["exec"]>[1]): ExecResult {
+    const overlay = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+    const started = sys.monotonicMs();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const [status, signal, stdout, stderr] = sys.spawn(path, path, overlay, stdin, timeoutMs);
+        const timedOut = status === -1 && sys.monotonicMs() - started >= timeoutMs;
+        return { status, signal, timedOut, stdout, stderr };
+      } catch (error) {
+        if (!isErrno(error, "ETXTBSY") || attempt === busyAttempts) throw error;
+        sys.sleepMs(busyWaitMs);
+      }
+    }
+  }
+
+  return {
+    argv: sys.argv(),
+    env: (name) => sys.getenv(name),
+    environ: () => sys.environ(),
+    readStdin: () => sys.readStdin(),
+    writeStdout: (text) => sys.write(1, text),
+    log(line) {
+      try {
+        sys.write(2, `${line}\n`);
+      } catch {
+        // Nobody reads our standard error; that must not change what we do.
+      }
+    },
+    monotonicMs: () => sys.monotonicMs(),
+    wallClockMs: () => sys.wallClockMs(),
+    sleepMs: (durationMs) => sys.sleepMs(durationMs),
+    random: (byteCount) => sys.random(byteCount),
+    sha512: (text) => sys.sha512(text),
+    buildId: sys.buildId(),
+    files: filesOver(sys),
+    ownNetns,
+
+    openNetns(path) {
+      const fd = sys.open(path, O_RDONLY, 0);
+      try {
+        const magic = sys.fstatfs(fd);
+        if (magic !== NSFS_MAGIC && magic !== PROC_SUPER_MAGIC) throw new NotNetnsError(path, magic);
+        return netnsOf(fd, path);
+      } catch (error) {
+        sys.close(fd);
+        throw error;
+      }
+    },
+
+    netlink: (protocol, netns) => inNetns(netns, () => openNetlink(protocol)),
+
+    readSysctl: (name, netns) => inNetns(netns, () => sys.readFile(`/proc/sys/${name}`, 4096)).replace(/\n$/, ""),
+
+    writeSysctl(name, value, netns) {
+      const path = `/proc/sys/${name}`;
+      const fd = inNetns(netns, () => sys.open(path, O_WRONLY, 0));
+      try {
+        sys.write(fd, value);
+      } finally {
+        sys.close(fd);
+      }
+    },
+
+    exec,
+  };
+}
