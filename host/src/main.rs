@@ -16,7 +16,7 @@ use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Error, Module, Object,
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// Made by the build: MODULES, BUILD_ID and LAST_RESORT.
+/// Made by the build: MODULES and LAST_RESORT.
 mod carried {
     include!(env!("WEFT_TABLE"));
 }

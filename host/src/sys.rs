@@ -156,10 +156,6 @@ fn sha512(text: String) -> String {
     Sha512::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn build_id() -> &'static str {
-    crate::carried::BUILD_ID
-}
-
 // --- files ---
 
 fn open(ctx: Ctx<'_>, path: String, flags: i32, mode: u32) -> Result<i64> {
@@ -407,7 +403,6 @@ host_module! {
     "sleepMs" => sleep_ms,
     "random" => random,
     "sha512" => sha512,
-    "buildId" => build_id,
     "open" => open,
     "openUnnamed" => open_unnamed,
     "close" => close,

@@ -100,8 +100,6 @@ export interface Host {
   random(byteCount: number): Uint8Array;
   /** SHA-512 of the UTF-8 text: 128 lower-case hex digits. */
   sha512(text: string): string;
-  /** Names the build: two executables with the same id behave alike. */
-  readonly buildId: string;
   readonly files: Files;
 
   /** This process's own netns. */

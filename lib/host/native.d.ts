@@ -10,7 +10,6 @@ declare module "host" {
   export const sleepMs: Sys["sleepMs"];
   export const random: Sys["random"];
   export const sha512: Sys["sha512"];
-  export const buildId: Sys["buildId"];
   export const open: Sys["open"];
   export const openUnnamed: Sys["openUnnamed"];
   export const close: Sys["close"];

@@ -117,7 +117,6 @@ export function hostOver(sys: Sys): Host {
     sleepMs: (durationMs) => sys.sleepMs(durationMs),
     random: (byteCount) => sys.random(byteCount),
     sha512: (text) => sys.sha512(text),
-    buildId: sys.buildId(),
     files: filesOver(sys),
     ownNetns,
 

@@ -21,8 +21,6 @@ export interface Sys {
   random(byteCount: number): Uint8Array;
   /** SHA-512 of the UTF-8 text, as 128 lower-case hex digits. */
   sha512(text: string): string;
-  /** Identifies the build this executable came from; equal for every name of one build. */
-  buildId(): string;
 
   // --- files ---
   /** open(2) with O_CLOEXEC added. */
