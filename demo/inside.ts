@@ -8,13 +8,17 @@ import { execa } from "execa";
 import { formatPrefix } from "../lib/ip/prefix.ts";
 import { sys } from "../lib/host/node.ts";
 import { hostOver } from "../lib/host/open.ts";
-import { openRoute } from "../lib/netlink/route/route.ts";
+import { openRoute } from "../lib/netlink/route/open.ts";
 
 const CLONE_NEWNET = 0x40000000;
 const bin = process.argv[2] ?? "";
 const host = hostOver(sys);
 const network = "cbr0";
-const stores = { addresses: "/var/lib/cni/networks/cbr0", saved: "/var/lib/cni/flannel", results: "/var/lib/cni/results" };
+const stores = {
+  addresses: "/var/lib/cni/networks/cbr0",
+  saved: "/var/lib/cni/flannel",
+  results: "/var/lib/cni/results",
+};
 const confDir = (version: string) => `/run/demo/net.d-${version}`;
 
 const started = performance.now();
@@ -91,7 +95,12 @@ function showTopology(pods: readonly string[]): void {
   const route = openRoute(host);
   const bridge = route.link.get("cni0");
   if (bridge === undefined) return;
-  say(`cni0  mtu ${bridge.mtu}  ${route.addr.list(bridge.ifIndex).map((addr) => formatPrefix(addr.prefix)).join(" ")}`);
+  say(
+    `cni0  mtu ${bridge.mtu}  ${route.addr
+      .list(bridge.ifIndex)
+      .map((addr) => formatPrefix(addr.prefix))
+      .join(" ")}`,
+  );
   for (const path of pods) {
     const netns = host.openNetns(path);
     const pod = openRoute(host, netns);
@@ -99,7 +108,9 @@ function showTopology(pods: readonly string[]): void {
     const port = eth0?.peerIfIndex === undefined ? undefined : route.link.get(eth0.peerIfIndex);
     if (eth0 !== undefined && port !== undefined) {
       const addrs = pod.addr.list(eth0.ifIndex).filter((addr) => addr.prefix.ip.family === 4);
-      say(` ├─ ${port.name} ── eth0 in ${path.split("/").pop()}  mtu ${eth0.mtu}  ${addrs.map((addr) => formatPrefix(addr.prefix)).join(" ")}`);
+      say(
+        ` ├─ ${port.name} ── eth0 in ${path.split("/").pop()}  mtu ${eth0.mtu}  ${addrs.map((addr) => formatPrefix(addr.prefix)).join(" ")}`,
+      );
     }
     pod.close();
     netns.close();
@@ -109,7 +120,10 @@ function showTopology(pods: readonly string[]): void {
 
 function leftOvers(): string[] {
   const route = openRoute(host);
-  const ports = route.link.list().filter((link) => link.kind === "veth").map((link) => link.name);
+  const ports = route.link
+    .list()
+    .filter((link) => link.kind === "veth")
+    .map((link) => link.name);
   route.close();
   const reservations = readdirSync(stores.addresses).filter((name) => /^[0-9a-f]+[.:]/.test(name));
   return [...ports, ...reservations, ...readdirSync(stores.saved), ...readdirSync(stores.results)];
@@ -138,6 +152,10 @@ step("CHECK of both (the list raised to 1.0.0: 0.3.1 has no CHECK)");
 for (const pod of pods) await weft("del", pod);
 step("DEL of both");
 const left = leftOvers();
-step(left.length === 0 ? "nothing is left: no veth, no address, no saved configuration, no cached result" : `LEFT BEHIND: ${left.join(", ")}`);
+step(
+  left.length === 0
+    ? "nothing is left: no veth, no address, no saved configuration, no cached result"
+    : `LEFT BEHIND: ${left.join(", ")}`,
+);
 console.log(`${(performance.now() - started).toFixed(1).padStart(7)} ms  in all`);
 process.exitCode = left.length === 0 ? 0 : 1;

@@ -1,2 +1,4 @@
 // placeholder, see helper
-export interface ConfigSource { readonly text: string }
+export interface ConfigSource {
+  readonly text: string;
+}

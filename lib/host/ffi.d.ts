@@ -2,7 +2,10 @@
 declare module "node:ffi" {
   type Signature = { arguments: readonly string[]; return: string };
   interface Ffi {
-    dlopen(path: string, symbols: Record<string, Signature>): {
+    dlopen(
+      path: string,
+      symbols: Record<string, Signature>,
+    ): {
       functions: Record<string, (...args: readonly unknown[]) => number | bigint>;
     };
     getInt32(pointer: bigint, offset: number): number;

@@ -144,7 +144,10 @@ export const sys: Sys = {
   },
   read(fd, max) {
     const bytes = new Uint8Array(max);
-    return bytes.subarray(0, viaFs("read", undefined, () => fs.readSync(fd, bytes)));
+    return bytes.subarray(
+      0,
+      viaFs("read", undefined, () => fs.readSync(fd, bytes)),
+    );
   },
   write(fd, data) {
     let rest = typeof data === "string" ? Buffer.from(data, "utf8") : data;
@@ -163,7 +166,12 @@ export const sys: Sys = {
     reading(path, (fd) => {
       const bytes = Buffer.alloc(length);
       const start = Math.max(0, fs.fstatSync(fd).size - length);
-      return bytes.subarray(0, viaFs("read", path, () => fs.readSync(fd, bytes, 0, length, start))).toString("utf8");
+      return bytes
+        .subarray(
+          0,
+          viaFs("read", path, () => fs.readSync(fd, bytes, 0, length, start)),
+        )
+        .toString("utf8");
     }),
   readStdin: () => readAll(0, maxStdin, "standard input"),
   fsync: (fd) => viaFs("fsync", undefined, () => fs.fsyncSync(fd)),
@@ -216,7 +224,14 @@ export const sys: Sys = {
   spawn(path, argv0, env, stdin, timeoutMs) {
     const overlay = env.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]);
     // `detached` gives it a process group of its own; the type of spawnSync does not know it, its code does.
-    const options = { argv0, input: stdin, timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: 64 << 20, detached: true } as const;
+    const options = {
+      argv0,
+      input: stdin,
+      timeout: timeoutMs,
+      killSignal: "SIGKILL",
+      maxBuffer: 64 << 20,
+      detached: true,
+    } as const;
     const done = spawnSync(path, [], { ...options, env: { ...process.env, ...Object.fromEntries(overlay) } });
     const refusal = done.error as NodeJS.ErrnoException | undefined;
     if (refusal !== undefined && refusal.code !== "ETIMEDOUT" && refusal.code !== "EPIPE") {

@@ -70,7 +70,8 @@ export function hostOver(sys: Sys): Host {
   function openNetlink(protocol: number): NetlinkSocket {
     const fd = sys.socket(AF_NETLINK, SOCK_RAW, protocol);
     try {
-      for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK]) sys.setsockopt(fd, SOL_NETLINK, option, 1);
+      for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK])
+        sys.setsockopt(fd, SOL_NETLINK, option, 1);
       sys.bindNetlink(fd, 0);
     } catch (error) {
       sys.close(fd);

@@ -9,7 +9,9 @@ const forms = [/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, /^([0-9a-f]{2}-){5}[0-9a-f]{2}$
 export function parseMac(text: string): Mac | undefined {
   const lower = text.toLowerCase();
   if (!forms.some((form) => form.test(lower))) return undefined;
-  return macFromBytes(Uint8Array.from(lower.replace(/[:.-]/g, "").match(/../g) ?? [], (digits) => Number.parseInt(digits, 16)));
+  return macFromBytes(
+    Uint8Array.from(lower.replace(/[:.-]/g, "").match(/../g) ?? [], (digits) => Number.parseInt(digits, 16)),
+  );
 }
 
 export function macBytes(mac: Mac): Uint8Array {

@@ -1,0 +1,108 @@
+// Addresses of links: RTM_NEWADDR and its kin with struct ifaddrmsg and the attributes of linux/if_addr.h.
+import { formatPrefix, lastOf, type Prefix } from "../../ip/prefix.ts";
+import { ipFromBytes, type Family } from "../../ip/ip.ts";
+import { attrSet, blob, ip, u32, WireError } from "../wire/attrs.ts";
+import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
+import type { Writer } from "../wire/writer.ts";
+
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
+const RTM_GETADDR = 22;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const ifaddrmsgBytes = 8;
+
+const IFA_F_NODAD = 0x02;
+const IFA_F_DADFAILED = 0x08;
+const IFA_F_TENTATIVE = 0x40;
+
+const addrAttrs = attrSet("IFA", { address: [1, ip], local: [2, ip], broadcast: [4, ip], flags: [8, u32] });
+/** Reading: an address of another family on some odd link is skipped, not refused. */
+const heardAddrAttrs = attrSet("IFA", { address: [1, blob], local: [2, blob], flags: [8, u32] });
+
+export const addressFamily = (family: Family): number => (family === 4 ? AF_INET : AF_INET6);
+
+export interface Addr {
+  readonly ifIndex: number;
+  readonly prefix: Prefix;
+  /** 0 is global, 253 link, 254 host. */
+  readonly scope: number;
+  /** Duplicate address detection still runs: nobody can use it yet. */
+  readonly tentative: boolean;
+  /** Somebody else has it. */
+  readonly dadFailed: boolean;
+}
+
+function ifaddrmsg(family: number, length: number, ifIndex: number): (writer: Writer) => void {
+  return (writer) => {
+    writer.u8(family);
+    writer.u8(length);
+    writer.u8(0);
+    writer.u8(0);
+    writer.u32(ifIndex);
+  };
+}
+
+/** Gives a link an address; EEXIST when it has it. IPv4 gets a broadcast address where the prefix leaves room for one. */
+export function addAddr(
+  ifIndex: number,
+  prefix: Prefix,
+  { noDad = false }: { readonly noDad?: boolean } = {},
+): Request {
+  const v4 = prefix.ip.family === 4;
+  return {
+    operation: `addr add ${formatPrefix(prefix)} dev #${ifIndex}`,
+    type: RTM_NEWADDR,
+    flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+    header: ifaddrmsg(addressFamily(prefix.ip.family), prefix.length, ifIndex),
+    attrs: (writer) =>
+      addrAttrs.encode(writer, {
+        address: prefix.ip,
+        local: prefix.ip,
+        broadcast: v4 && prefix.length < 31 ? lastOf(prefix) : undefined,
+        flags: !v4 && noDad ? IFA_F_NODAD : undefined,
+      }),
+    set: addrAttrs,
+  };
+}
+
+/** Takes an address from a link; EADDRNOTAVAIL when it has none such. */
+export function delAddr(ifIndex: number, prefix: Prefix): Request {
+  return {
+    operation: `addr del ${formatPrefix(prefix)} dev #${ifIndex}`,
+    type: RTM_DELADDR,
+    flags: NLM_F_ACK,
+    header: ifaddrmsg(addressFamily(prefix.ip.family), prefix.length, ifIndex),
+    attrs: (writer) => addrAttrs.encode(writer, { address: prefix.ip, local: prefix.ip }),
+    set: addrAttrs,
+  };
+}
+
+/** Asks for the addresses of one link, in the kernel's order. */
+export function listAddrs(ifIndex: number): Request {
+  return {
+    operation: `addr list dev #${ifIndex}`,
+    type: RTM_GETADDR,
+    flags: NLM_F_DUMP,
+    header: ifaddrmsg(0, 0, ifIndex),
+    set: addrAttrs,
+  };
+}
+
+/** Reads RTM_NEWADDR; undefined for an address that is neither IPv4 nor IPv6. */
+export function decodeAddr(payload: Uint8Array): Addr | undefined {
+  if (payload.length < ifaddrmsgBytes)
+    throw new WireError(`ifaddrmsg: want ${ifaddrmsgBytes} bytes, got ${payload.length}`);
+  const [, length = 0, , scope = 0] = payload;
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const { address, local, flags = 0 } = heardAddrAttrs.decode(payload, ifaddrmsgBytes);
+  const value = ipFromBytes(local ?? address ?? new Uint8Array(0));
+  if (value === undefined) return undefined;
+  return {
+    ifIndex: view.getUint32(4, true),
+    prefix: { ip: value, length },
+    scope,
+    tentative: (flags & IFA_F_TENTATIVE) !== 0,
+    dadFailed: (flags & IFA_F_DADFAILED) !== 0,
+  };
+}

@@ -1,0 +1,258 @@
+// Links: what RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK and RTM_GETLINK of linux/rtnetlink.h say, with the attributes of
+// linux/if_link.h that we use, for the kinds bridge and veth.
+import type { Mac } from "../../ip/mac.ts";
+import { attrSet, blob, cstring, i32, mac, nest, u8, u32, WireError } from "../wire/attrs.ts";
+import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
+import type { Writer } from "../wire/writer.ts";
+
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+
+// linux/if.h
+export const IFF_UP = 0x1;
+export const IFF_PROMISC = 0x100;
+
+const ifinfomsgBytes = 16;
+const RTEXT_FILTER_SKIP_STATS = 8;
+
+/** enum in linux/if_bridge.h, IFLA_BR_*. */
+const bridgeAttrs = attrSet("IFLA_BR", { vlanFiltering: [7, u8] });
+
+/** IFLA_BRPORT_*: what a port answers about itself, and what it is told. */
+export const portAttrs = attrSet("IFLA_BRPORT", { state: [1, u8], hairpin: [4, u8], isolated: [33, u8] });
+
+/** The other end of a veth pair, as it is asked for; struct ifinfomsg stands in front of it. */
+const peerAttrs = attrSet("IFLA(peer)", {
+  mac: [1, mac],
+  name: [3, cstring],
+  mtu: [4, u32],
+  txQueueLength: [13, u32],
+  netnsFd: [28, i32],
+});
+const vethAttrs = attrSet("VETH_INFO", { peer: [1, nest(peerAttrs, { header: ifinfomsgBytes })] });
+
+/** IFLA_INFO_*; the data's table depends on the kind, so it is read and written by the kind's own. */
+const infoAttrs = attrSet("IFLA_INFO", {
+  kind: [1, cstring],
+  data: [2, blob],
+  slaveKind: [4, cstring],
+  slaveData: [5, blob],
+});
+const bridgeInfo = attrSet("IFLA_INFO", { kind: [1, cstring], data: [2, nest(bridgeAttrs)] });
+const vethInfo = attrSet("IFLA_INFO", { kind: [1, cstring], data: [2, nest(vethAttrs)] });
+
+const common = {
+  mac: [1, mac],
+  name: [3, cstring],
+  mtu: [4, u32],
+  /** For a veth: the other end's index, in the netns that `peerNetnsId` names. */
+  peerIfIndex: [5, u32],
+  master: [10, u32],
+  txQueueLength: [13, u32],
+  operState: [16, u8],
+  extMask: [29, u32],
+  promiscuity: [30, u32],
+  peerNetnsId: [37, i32],
+} as const;
+const linkAttrs = attrSet("IFLA", { ...common, info: [18, nest(infoAttrs)] });
+const newBridgeAttrs = attrSet("IFLA", { ...common, info: [18, nest(bridgeInfo)] });
+const newVethAttrs = attrSet("IFLA", { ...common, info: [18, nest(vethInfo)] });
+
+/** RFC 2863 states as linux/if.h numbers them. */
+const operStates = ["unknown", "notpresent", "down", "lower-layer-down", "testing", "dormant", "up"] as const;
+export type OperState = (typeof operStates)[number];
+
+/** A link as the kernel describes it. */
+export interface Link {
+  readonly ifIndex: number;
+  readonly name: string;
+  /** Lower case; undefined for a link without a hardware address. */
+  readonly mac: Mac | undefined;
+  readonly mtu: number;
+  readonly up: boolean;
+  /** IFF_PROMISC: somebody asked for it by flag. A sniffer raises a counter that does not show here. */
+  readonly promisc: boolean;
+  readonly operState: OperState;
+  /** "bridge", "veth"; undefined for hardware and the loopback link. */
+  readonly kind: string | undefined;
+  readonly masterIfIndex: number | undefined;
+  /** Of a veth: the index of the other end, in its own netns. */
+  readonly peerIfIndex: number | undefined;
+  /** undefined: the other end is in the same netns. */
+  readonly peerNetnsId: number | undefined;
+  /** Of a bridge. */
+  readonly vlanFiltering: boolean | undefined;
+  /** Of a bridge's port. */
+  readonly port: { readonly hairpin: boolean; readonly isolated: boolean } | undefined;
+}
+
+function ifinfomsg(family: number, ifIndex: number, flags: number, change: number): (writer: Writer) => void {
+  return (writer) => {
+    writer.u8(family);
+    writer.u8(0);
+    writer.u16(0);
+    writer.u32(ifIndex);
+    writer.u32(flags);
+    writer.u32(change);
+  };
+}
+
+/** Reads a link out of RTM_NEWLINK or RTM_DELLINK. Throws a WireError on bytes that are none. */
+export function decodeLink(payload: Uint8Array): Link {
+  if (payload.length < ifinfomsgBytes)
+    throw new WireError(`ifinfomsg: want ${ifinfomsgBytes} bytes, got ${payload.length}`);
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const flags = view.getUint32(8, true);
+  const attrs = linkAttrs.decode(payload, ifinfomsgBytes);
+  const { kind, data, slaveKind, slaveData } = attrs.info ?? {};
+  const bridge = kind === "bridge" && data !== undefined ? bridgeAttrs.decode(data) : undefined;
+  const port = slaveKind === "bridge" && slaveData !== undefined ? portAttrs.decode(slaveData) : undefined;
+  return {
+    ifIndex: view.getInt32(4, true),
+    name: attrs.name ?? "",
+    mac: attrs.mac === "" ? undefined : attrs.mac,
+    mtu: attrs.mtu ?? 0,
+    up: (flags & IFF_UP) !== 0,
+    promisc: (flags & IFF_PROMISC) !== 0,
+    operState: operStates[attrs.operState ?? 0] ?? "unknown",
+    kind,
+    masterIfIndex: attrs.master,
+    peerIfIndex: kind === "veth" ? attrs.peerIfIndex : undefined,
+    peerNetnsId: attrs.peerNetnsId,
+    vlanFiltering: bridge?.vlanFiltering === undefined ? undefined : bridge.vlanFiltering !== 0,
+    port: port === undefined ? undefined : { hairpin: port.hairpin === 1, isolated: port.isolated === 1 },
+  };
+}
+
+const quoted = (which: string | number): string => (typeof which === "number" ? `#${which}` : JSON.stringify(which));
+
+/** Asks for one link by name or index; ENODEV when there is none. */
+export function getLink(which: string | number): Request {
+  return {
+    operation: `link get ${quoted(which)}`,
+    type: RTM_GETLINK,
+    flags: 0,
+    header: ifinfomsg(0, typeof which === "number" ? which : 0, 0, 0),
+    attrs: (writer) =>
+      linkAttrs.encode(writer, {
+        ...(typeof which === "string" ? { name: which } : {}),
+        extMask: RTEXT_FILTER_SKIP_STATS,
+      }),
+    set: linkAttrs,
+  };
+}
+
+/** Asks for every link of the netns. */
+export function listLinks(dumpFlag: number): Request {
+  return {
+    operation: "link list",
+    type: RTM_GETLINK,
+    flags: dumpFlag,
+    header: ifinfomsg(0, 0, 0, 0),
+    attrs: (writer) => linkAttrs.encode(writer, { extMask: RTEXT_FILTER_SKIP_STATS }),
+    set: linkAttrs,
+  };
+}
+
+export interface NewBridge {
+  readonly name: string;
+  /** Set here it stays; left out the kernel lets it follow the ports. */
+  readonly mac: Mac;
+  readonly mtu?: number | undefined;
+  readonly vlanFiltering?: boolean | undefined;
+}
+
+/** A new bridge; EEXIST when the name is taken. */
+export function addBridge({ name, mac, mtu, vlanFiltering }: NewBridge): Request {
+  return {
+    operation: `link add ${quoted(name)} type bridge`,
+    type: RTM_NEWLINK,
+    flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+    header: ifinfomsg(0, 0, 0, 0),
+    attrs: (writer) =>
+      newBridgeAttrs.encode(writer, {
+        mac,
+        name,
+        mtu,
+        info: { kind: "bridge", data: vlanFiltering === true ? { vlanFiltering: 1 } : undefined },
+      }),
+    set: newBridgeAttrs,
+  };
+}
+
+export interface VethEnd {
+  readonly name: string;
+  readonly mac?: Mac | undefined;
+  readonly mtu?: number | undefined;
+  readonly txQueueLength?: number | undefined;
+}
+
+export interface NewVeth extends VethEnd {
+  /** The bridge this end becomes a port of. */
+  readonly masterIfIndex?: number | undefined;
+  readonly up?: boolean | undefined;
+  /** The other end, made in its own netns at once: moving it there afterwards costs 15 ms. */
+  readonly peer: VethEnd & { readonly netnsFd?: number | undefined };
+}
+
+/** A new veth pair; EEXIST when either name is taken, without saying which. */
+export function addVeth({ name, mac, mtu, txQueueLength, masterIfIndex, up = false, peer }: NewVeth): Request {
+  return {
+    operation: `link add ${quoted(name)} type veth peer ${quoted(peer.name)}`,
+    type: RTM_NEWLINK,
+    flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+    header: ifinfomsg(0, 0, up ? IFF_UP : 0, up ? IFF_UP : 0),
+    attrs: (writer) =>
+      newVethAttrs.encode(writer, {
+        mac,
+        name,
+        mtu,
+        master: masterIfIndex,
+        txQueueLength,
+        info: { kind: "veth", data: { peer: { ...peer } } },
+      }),
+    set: newVethAttrs,
+  };
+}
+
+export interface LinkChange {
+  readonly up?: boolean;
+  readonly promisc?: boolean;
+  readonly mac?: Mac;
+  readonly mtu?: number;
+  readonly masterIfIndex?: number;
+  /** Of a bridge. */
+  readonly vlanFiltering?: boolean;
+}
+
+/** Changes a link, all at once. */
+export function setLink(ifIndex: number, change: LinkChange): Request {
+  const { up, promisc, mac, mtu, masterIfIndex, vlanFiltering } = change;
+  const flags = (up === true ? IFF_UP : 0) | (promisc === true ? IFF_PROMISC : 0);
+  const mask = (up === undefined ? 0 : IFF_UP) | (promisc === undefined ? 0 : IFF_PROMISC);
+  const info =
+    vlanFiltering === undefined ? undefined : { kind: "bridge", data: { vlanFiltering: vlanFiltering ? 1 : 0 } };
+  return {
+    operation: `link set #${ifIndex} ${Object.entries(change)
+      .map(([key, value]) => `${key} ${value}`)
+      .join(" ")}`,
+    type: RTM_NEWLINK,
+    flags: NLM_F_ACK,
+    header: ifinfomsg(0, ifIndex, flags, mask),
+    attrs: (writer) => newBridgeAttrs.encode(writer, { mac, mtu, master: masterIfIndex, info }),
+    set: newBridgeAttrs,
+  };
+}
+
+/** Deletes a link; of a veth pair, both ends. ENODEV when there is none. */
+export function delLink(which: string | number): Request {
+  return {
+    operation: `link del ${quoted(which)}`,
+    type: RTM_DELLINK,
+    flags: NLM_F_ACK,
+    header: ifinfomsg(0, typeof which === "number" ? which : 0, 0, 0),
+    attrs: (writer) => linkAttrs.encode(writer, typeof which === "string" ? { name: which } : {}),
+    set: linkAttrs,
+  };
+}

@@ -1,0 +1,159 @@
+// Routes: RTM_NEWROUTE and its kin with struct rtmsg and the attributes of linux/rtnetlink.h.
+import { formatIp, ipFromBytes, type Family, type Ip } from "../../ip/ip.ts";
+import { formatPrefix, type Prefix } from "../../ip/prefix.ts";
+import { attrSet, blob, ip, nest, u32, WireError } from "../wire/attrs.ts";
+import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
+import type { Writer } from "../wire/writer.ts";
+import { addressFamily } from "./addr.ts";
+
+const RTM_NEWROUTE = 24;
+const RTM_GETROUTE = 26;
+const RT_TABLE_UNSPEC = 0;
+export const RT_TABLE_MAIN = 254;
+const RTPROT_BOOT = 3;
+const RTN_UNICAST = 1;
+export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_LINK = 253;
+const RTNH_F_ONLINK = 4;
+const RTM_F_CLONED = 0x200;
+const rtmsgBytes = 12;
+
+const metricAttrs = attrSet("RTAX", { mtu: [2, u32], advmss: [8, u32] });
+const routeAttrs = attrSet("RTA", {
+  dst: [1, ip],
+  oif: [4, u32],
+  gateway: [5, ip],
+  priority: [6, u32],
+  metrics: [8, nest(metricAttrs)],
+  table: [15, u32],
+});
+const heardRouteAttrs = attrSet("RTA", {
+  dst: [1, blob],
+  oif: [4, u32],
+  gateway: [5, blob],
+  priority: [6, u32],
+  metrics: [8, nest(metricAttrs)],
+  table: [15, u32],
+});
+
+export interface NewRoute {
+  readonly dst: Prefix;
+  readonly gw?: Ip | undefined;
+  readonly ifIndex: number;
+  readonly priority?: number | undefined;
+  /** RT_TABLE_MAIN unless told. */
+  readonly table?: number | undefined;
+  /** 0 universe, 253 link, 254 host. */
+  readonly scope?: number | undefined;
+  readonly mtu?: number | undefined;
+  readonly advmss?: number | undefined;
+  /** The gateway is reachable on this link though no address says so. */
+  readonly onlink?: boolean | undefined;
+}
+
+export interface Route {
+  readonly dst: Prefix;
+  readonly gw: Ip | undefined;
+  readonly ifIndex: number | undefined;
+  readonly priority: number;
+  readonly table: number;
+  readonly mtu: number | undefined;
+  readonly advmss: number | undefined;
+}
+
+interface Rtmsg {
+  family: number;
+  dstLength?: number;
+  table?: number;
+  protocol?: number;
+  scope?: number;
+  type?: number;
+  flags?: number;
+}
+
+function rtmsg({
+  family,
+  dstLength = 0,
+  table = 0,
+  protocol = 0,
+  scope = 0,
+  type = 0,
+  flags = 0,
+}: Rtmsg): (writer: Writer) => void {
+  return (writer) => {
+    for (const byte of [family, dstLength, 0, 0, table, protocol, scope, type]) writer.u8(byte);
+    writer.u32(flags);
+  };
+}
+
+/** Adds a route; EEXIST when the same is there. A route to the same place by another way is added beside it. */
+export function addRoute(route: NewRoute): Request {
+  const {
+    dst,
+    gw,
+    ifIndex,
+    priority,
+    table = RT_TABLE_MAIN,
+    scope = RT_SCOPE_UNIVERSE,
+    mtu,
+    advmss,
+    onlink = false,
+  } = route;
+  const metrics = mtu === undefined && advmss === undefined ? undefined : { mtu, advmss };
+  return {
+    operation: `route add ${formatPrefix(dst)}${gw === undefined ? "" : ` via ${formatIp(gw)}`} dev #${ifIndex}`,
+    type: RTM_NEWROUTE,
+    flags: NLM_F_ACK | NLM_F_CREATE,
+    header: rtmsg({
+      family: addressFamily(dst.ip.family),
+      dstLength: dst.length,
+      table: table < 256 ? table : RT_TABLE_UNSPEC,
+      protocol: RTPROT_BOOT,
+      scope,
+      type: RTN_UNICAST,
+      flags: onlink ? RTNH_F_ONLINK : 0,
+    }),
+    attrs: (writer) =>
+      routeAttrs.encode(writer, {
+        dst: dst.length === 0 ? undefined : dst.ip,
+        oif: ifIndex,
+        gateway: gw,
+        priority,
+        metrics,
+        table: table < 256 ? undefined : table,
+      }),
+    set: routeAttrs,
+  };
+}
+
+/** Asks for the routes of one family. */
+export function listRoutes(family: Family): Request {
+  return {
+    operation: `route list (IPv${family})`,
+    type: RTM_GETROUTE,
+    flags: NLM_F_DUMP,
+    header: rtmsg({ family: addressFamily(family) }),
+    set: routeAttrs,
+  };
+}
+
+/** Reads RTM_NEWROUTE; undefined for a cached or non-unicast route. */
+export function decodeRoute(payload: Uint8Array, family: Family): Route | undefined {
+  if (payload.length < rtmsgBytes) throw new WireError(`rtmsg: want ${rtmsgBytes} bytes, got ${payload.length}`);
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const [rtFamily, length = 0, , , table = 0, , , type] = payload;
+  if (rtFamily !== addressFamily(family) || type !== RTN_UNICAST || (view.getUint32(8, true) & RTM_F_CLONED) !== 0)
+    return undefined;
+  const attrs = heardRouteAttrs.decode(payload, rtmsgBytes);
+  const dst = attrs.dst === undefined ? { family, value: 0n } : ipFromBytes(attrs.dst);
+  if (dst === undefined) return undefined;
+  return {
+    dst: { ip: dst, length },
+    gw: attrs.gateway === undefined ? undefined : ipFromBytes(attrs.gateway),
+    ifIndex: attrs.oif,
+    priority: attrs.priority ?? 0,
+    table: attrs.table ?? table,
+    mtu: attrs.metrics?.mtu,
+    advmss: attrs.metrics?.advmss,
+  };
+}

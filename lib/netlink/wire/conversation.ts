@@ -1,0 +1,197 @@
+// Requests and replies over one netlink socket: framing, sequence numbers, acks, dumps. struct nlmsghdr of
+// linux/netlink.h: u32 length, u16 type, u16 flags, u32 sequence, u32 port. Knows no protocol on top.
+import type { NetlinkSocket } from "../../host/host.ts";
+import { attrSet, cstring, u32, WireError, type AttrSet, type Table } from "./attrs.ts";
+import { NetlinkError } from "./error.ts";
+import { Writer } from "./writer.ts";
+
+export const NLM_F_REQUEST = 0x1;
+export const NLM_F_ACK = 0x4;
+const NLM_F_DUMP_INTR = 0x10;
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_DUMP = 0x300;
+export const NLM_F_CREATE = 0x400;
+const NLM_F_CAPPED = 0x100;
+const NLM_F_ACK_TLVS = 0x200;
+
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLMSG_MIN_TYPE = 0x10;
+const headerBytes = 16;
+
+/** enum nlmsgerr_attrs: the parts of an extended ack. */
+const ackAttrs = attrSet("NLMSGERR_ATTR", { text: [1, cstring], offset: [2, u32] });
+
+/** A dump that changed under the reader is asked for again this often; the last answer stands. */
+const interruptedAttempts = 5;
+
+/** One thing to ask of the kernel. */
+export interface Request {
+  /** For errors, as `ip` would say it: `link add "cni0"`. */
+  readonly operation: string;
+  readonly type: number;
+  /** Beside NLM_F_REQUEST: NLM_F_ACK for a change, NLM_F_DUMP for a list, none for a single reply. */
+  readonly flags: number;
+  /** Writes the family header; returns nothing. */
+  readonly header: (writer: Writer) => void;
+  /** The attributes after it. */
+  readonly attrs?: (writer: Writer) => void;
+  /** Their table, which gives an attribute in an error its name. */
+  readonly set?: AttrSet<Table>;
+}
+
+export interface Message {
+  readonly type: number;
+  /** What follows the netlink header. */
+  readonly payload: Uint8Array;
+}
+
+interface Frame extends Message {
+  readonly flags: number;
+  readonly sequence: number;
+}
+
+/** The messages in one datagram. Throws a WireError where a length lies. */
+export function parseFrames(datagram: Uint8Array): Frame[] {
+  const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
+  const frames: Frame[] = [];
+  for (let at = 0; at < datagram.length; ) {
+    const length = at + headerBytes <= datagram.length ? view.getUint32(at, true) : 0;
+    if (length < headerBytes || at + length > datagram.length)
+      throw new WireError(`netlink message at byte ${at} claims ${length} of ${datagram.length - at} bytes`);
+    frames.push({
+      type: view.getUint16(at + 4, true),
+      flags: view.getUint16(at + 6, true),
+      sequence: view.getUint32(at + 8, true),
+      payload: datagram.subarray(at + headerBytes, at + length),
+    });
+    at += (length + 3) & ~3;
+  }
+  return frames;
+}
+
+interface Sent {
+  readonly request: Request;
+  readonly sequence: number;
+  /** Where the request lies in what was sent, and where its attributes begin. */
+  readonly from: number;
+  readonly attrsFrom: number;
+  readonly to: number;
+}
+
+export class Conversation {
+  readonly #socket: NetlinkSocket;
+  #sequence = 0;
+
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  /** Joins a multicast group: notifications then come out of `notifications`. */
+  join(group: number): void {
+    this.#socket.join(group);
+  }
+
+  /** One datagram of notifications; EAGAIN when the time is up. */
+  notifications(timeoutMs: number): Message[] {
+    return parseFrames(this.#socket.receive(timeoutMs)).filter((frame) => frame.type >= NLMSG_MIN_TYPE);
+  }
+
+  /**
+   * Sends the requests in one datagram and waits for every answer, so that the socket stays usable whatever comes.
+   * The kernel goes on with the next request after one it refused; the first refusal is thrown. Returns one reply for
+   * each request, undefined where it was a change.
+   */
+  exchange(requests: readonly Request[]): (Message | undefined)[] {
+    const { bytes, sent } = this.#compose(requests);
+    const replies: (Message | undefined)[] = requests.map(() => undefined);
+    this.#socket.send(bytes);
+    let refusal: NetlinkError | undefined;
+    for (let open = requests.length; open > 0; ) {
+      for (const frame of parseFrames(this.#socket.receive())) {
+        const at = frame.sequence - (sent[0]?.sequence ?? 0);
+        const each = sent[at];
+        if (each === undefined) continue;
+        if (frame.type === NLMSG_ERROR) {
+          refusal ??= errorOf(frame, each, bytes);
+          open--;
+        } else {
+          replies[at] = frame;
+          if ((each.request.flags & NLM_F_ACK) === 0) open--;
+        }
+      }
+    }
+    if (refusal !== undefined) throw refusal;
+    return replies;
+  }
+
+  /** Asks for a list. A list that changed while it was read is read again, at most five times. */
+  dump(request: Request): Message[] {
+    for (let attempt = 1; ; attempt++) {
+      const { messages, interrupted } = this.#dumpOnce(request);
+      if (!interrupted || attempt === interruptedAttempts) return messages;
+    }
+  }
+
+  #dumpOnce(request: Request): { messages: Message[]; interrupted: boolean } {
+    const { bytes, sent } = this.#compose([request]);
+    const [only] = sent;
+    this.#socket.send(bytes);
+    const messages: Message[] = [];
+    let interrupted = false;
+    for (;;) {
+      for (const frame of parseFrames(this.#socket.receive())) {
+        if (only === undefined || frame.sequence !== only.sequence) continue;
+        interrupted ||= (frame.flags & NLM_F_DUMP_INTR) !== 0;
+        if (frame.type === NLMSG_ERROR || frame.type === NLMSG_DONE) {
+          const refusal = errorOf(frame, only, bytes);
+          if (refusal !== undefined) throw refusal;
+          return { messages, interrupted };
+        }
+        messages.push(frame);
+      }
+    }
+  }
+
+  #compose(requests: readonly Request[]): { bytes: Uint8Array; sent: Sent[] } {
+    const writer = new Writer();
+    const sent = requests.map((request): Sent => {
+      const from = writer.skip(headerBytes);
+      const sequence = ++this.#sequence;
+      request.header(writer);
+      const attrsFrom = writer.length;
+      request.attrs?.(writer);
+      writer.u32(writer.length - from, from);
+      writer.u16(request.type, from + 4);
+      writer.u16(NLM_F_REQUEST | request.flags, from + 6);
+      writer.u32(sequence, from + 8);
+      return { request, sequence, from, attrsFrom, to: writer.length };
+    });
+    return { bytes: writer.bytes(), sent };
+  }
+}
+
+/** The refusal in an NLMSG_ERROR or NLMSG_DONE; undefined when it is an ack. */
+function errorOf(frame: Frame, { request, from, attrsFrom, to }: Sent, bytes: Uint8Array): NetlinkError | undefined {
+  const { payload, flags } = frame;
+  if (payload.length < 4) throw new WireError(`netlink error of ${payload.length} bytes`);
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const errno = -view.getInt32(0, true);
+  if (errno <= 0) return undefined;
+  // An error carries the request's header, or the whole request where the kernel did not cap it; then its attributes.
+  const echoed =
+    frame.type === NLMSG_DONE
+      ? 0
+      : (flags & NLM_F_CAPPED) !== 0 || payload.length < 8
+        ? headerBytes
+        : view.getUint32(4, true);
+  const tlvsFrom = 4 + ((echoed + 3) & ~3);
+  const ack = (flags & NLM_F_ACK_TLVS) !== 0 && tlvsFrom <= payload.length ? ackAttrs.decode(payload, tlvsFrom) : {};
+  const attribute = ack.offset === undefined ? undefined : request.set?.nameAt(bytes, attrsFrom, to, from + ack.offset);
+  return new NetlinkError({ operation: request.operation, errno, attribute, kernelText: ack.text });
+}
