@@ -11,14 +11,20 @@ function statedLayers(): Map<string, string[]> {
   for (const line of readFileSync(join(root, "docs/structure.md"), "utf8").split("\n")) {
     const [, room, , allowed] = line.split("|").map((cell) => cell.trim());
     const name = room?.match(/^`(.+)`$/)?.[1];
-    if (name !== undefined) layers.set(name, [...(allowed ?? "").matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ""));
+    if (name !== undefined)
+      layers.set(
+        name,
+        [...(allowed ?? "").matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ""),
+      );
   }
   return layers;
 }
 
 const layers = statedLayers();
 const roomOf = (file: string) =>
-  [...layers.keys()].filter((room) => file === room || file.startsWith(`${room}/`)).sort((a, b) => b.length - a.length)[0];
+  [...layers.keys()]
+    .filter((room) => file === room || file.startsWith(`${room}/`))
+    .sort((a, b) => b.length - a.length)[0];
 
 interface Import {
   from: string;
@@ -28,11 +34,14 @@ interface Import {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(root, file), "utf8");
-  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(type\s)?[^;"']*?from\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g);
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\s+(type\s)?[^;"']*?from\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g,
+  );
   return [...found].flatMap((match): Import[] => {
     const target = match[2] ?? match[3] ?? "";
     if (target === "#host") return [{ from: file, to: "lib/host", typeOnly: false }];
-    if (!target.startsWith(".")) return target === "host" || target.startsWith("#generated/") ? [] : [{ from: file, to: target, typeOnly: false }];
+    if (!target.startsWith("."))
+      return target === "host" || target.startsWith("#generated/") ? [] : [{ from: file, to: target, typeOnly: false }];
     return [{ from: file, to: normalize(join(dirname(file), target)), typeOnly: match[1] !== undefined }];
   });
 }

@@ -50,7 +50,8 @@ function booleanOf(list: JsonObject, key: string, file: string): boolean {
   const value = list[key];
   if (value === undefined) return false;
   const text = String(value).toLowerCase();
-  if ((typeof value === "boolean" || typeof value === "string") && (text === "true" || text === "false")) return text === "true";
+  if ((typeof value === "boolean" || typeof value === "string") && (text === "true" || text === "false"))
+    return text === "true";
   throw new WeftError(`${file}: "${key}" must be true or false, got ${JSON.stringify(value)}`);
 }
 
@@ -61,7 +62,8 @@ function parseObject(text: string, file: string): JsonObject {
   } catch (error) {
     throw new WeftError(`${file}: not JSON: ${(error as Error).message}`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new WeftError(`${file}: must be a JSON object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new WeftError(`${file}: must be a JSON object`);
   return value as JsonObject;
 }
 
@@ -90,7 +92,8 @@ function readList(host: Host, file: string): NetworkList {
   if (plugins !== undefined && (!Array.isArray(plugins) || plugins.length === 0))
     throw new WeftError(`${file}: "plugins" must be a list of at least one`);
   const inlineOnly = booleanOf(list, "loadOnlyInlinedPlugins", file);
-  if (inlineOnly && plugins === undefined) throw new WeftError(`${file}: "loadOnlyInlinedPlugins" is true, and there is no "plugins"`);
+  if (inlineOnly && plugins === undefined)
+    throw new WeftError(`${file}: "loadOnlyInlinedPlugins" is true, and there is no "plugins"`);
   const directory = `${file.slice(0, file.lastIndexOf("/"))}/${name}`;
   const beside = inlineOnly ? [] : filesIn(host, directory, ".conf");
   const all = [
@@ -111,8 +114,15 @@ function readList(host: Host, file: string): NetworkList {
 function readSingle(host: Host, file: string): NetworkList {
   const plugin = pluginOf(parseObject(host.files.read(file), file), file);
   const { name = "", cniVersion = "" } = plugin;
-  if (typeof name !== "string" || typeof cniVersion !== "string") throw new WeftError(`${file}: "name" and "cniVersion" must be strings`);
-  return { name, cniVersion, disableCheck: false, plugins: [plugin], text: JSON.stringify({ cniVersion, name, plugins: [plugin] }) };
+  if (typeof name !== "string" || typeof cniVersion !== "string")
+    throw new WeftError(`${file}: "name" and "cniVersion" must be strings`);
+  return {
+    name,
+    cniVersion,
+    disableCheck: false,
+    plugins: [plugin],
+    text: JSON.stringify({ cniVersion, name, plugins: [plugin] }),
+  };
 }
 
 /** Finds the network `name` in `directory`: `*.conflist` in order of name, then `*.conf` and `*.json`. */
@@ -120,7 +130,9 @@ export function findNetwork(host: Host, directory: string, name: string): Networ
   const lists = filesIn(host, directory, ".conflist");
   const singles = filesIn(host, directory, ".conf", ".json");
   if (lists.length + singles.length === 0)
-    throw new WeftError(`no net configurations found in ${directory}; set NETCONFPATH to the directory of your *.conflist`);
+    throw new WeftError(
+      `no net configurations found in ${directory}; set NETCONFPATH to the directory of your *.conflist`,
+    );
   for (const file of lists) {
     const list = readList(host, file);
     if (list.name === name) return list;

@@ -1,4 +1,154 @@
-// placeholder, see helper
+// A configuration on its way from text to a typed value, in two steps. First it is decoded as Go's encoding/json would,
+// so that every configuration that works today goes on working: keys match in any case, the last of several wins, null is
+// as good as absent, unknown keys are passed over, and nothing is converted ("100" is no number). Then the plugin's JSON
+// Schema, compiled by the build, checks what came out. The schema is declared once: it is the type, the check, the
+// decoder's map, and the published document.
+import { CniError } from "./error.ts";
+import { JsonError, JsonNumber, JsonObject, parseJson, plainJson, type Json, type PlainJson } from "./json.ts";
+
+/** The JSON Schema keywords the decoder knows; ajv checks the rest. */
+export interface Schema {
+  readonly type: "object" | "array" | "string" | "integer" | "boolean";
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  /** What an absent or null member is. */
+  readonly default?: unknown;
+  /** Said instead of the validator's words; `{value}` is replaced. */
+  readonly errorText?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minItems?: number;
+  readonly enum?: readonly string[];
+}
+
+export type FromSchema<S> = S extends { readonly type: "string"; readonly enum: readonly (infer Name)[] }
+  ? Name
+  : S extends { readonly type: "string" }
+    ? string
+    : S extends { readonly type: "integer" }
+      ? number
+      : S extends { readonly type: "boolean" }
+        ? boolean
+        : S extends { readonly type: "array"; readonly items: infer Item }
+          ? readonly FromSchema<Item>[]
+          : S extends { readonly type: "object"; readonly properties: infer P }
+            ? { readonly [K in keyof P as P[K] extends { readonly default: unknown } ? K : never]: FromSchema<P[K]> } & {
+                readonly [K in keyof P as P[K] extends { readonly default: unknown } ? never : K]?: FromSchema<P[K]>;
+              }
+            : Readonly<Record<string, PlainJson>>;
+
+/** What the build makes of a schema with ajv: true, or false and the reasons. */
+export interface Validator {
+  (value: unknown): boolean;
+  errors?: null | readonly { readonly instancePath: string; readonly message?: string }[];
+}
+
+/** A request's configuration as received, parsed once. */
 export interface ConfigSource {
   readonly text: string;
+  readonly tree: JsonObject;
+}
+
+/** The fault of a value that has the wrong JSON type, or that the schema refuses. */
+export class ConfigFault extends Error {}
+
+/** Parses standard input. Throws a JsonError; a top-level value other than an object is none of ours. */
+export function parseConfig(text: string): ConfigSource {
+  const tree = parseJson(text);
+  if (tree instanceof JsonObject) return { text, tree };
+  if (tree === null) return { text, tree: new JsonObject([]) };
+  throw new JsonError("cannot read a value that is no object into a network configuration");
+}
+
+/** Go folds two letters outside ASCII onto s and k besides the cases. */
+function fold(key: string): string {
+  return key.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k");
+}
+
+function shown(json: Json): string {
+  return json instanceof JsonNumber ? json.text : JSON.stringify(plainJson(json));
+}
+
+const articles: Readonly<Record<Schema["type"], string>> = {
+  object: "an object",
+  array: "a list",
+  string: "a string",
+  integer: "an integer",
+  boolean: "true or false",
+};
+
+function wrongType(path: string, schema: Schema, json: Json): ConfigFault {
+  return new ConfigFault(`"${path}" must be ${articles[schema.type]}, got ${shown(json)}`);
+}
+
+function decodeMembers(properties: Readonly<Record<string, Schema>>, tree: JsonObject, path: string): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [key, json] of tree.entries) {
+    const name = Object.hasOwn(properties, key) ? key : Object.keys(properties).find((each) => fold(each) === fold(key));
+    const schema = name === undefined ? undefined : properties[name];
+    if (name === undefined || schema === undefined || json === null) continue;
+    values[name] = decodeValue(schema, json, path === "" ? name : `${path}.${name}`);
+  }
+  for (const [name, schema] of Object.entries(properties)) {
+    if (values[name] === undefined && schema.default !== undefined) values[name] = schema.default;
+  }
+  return values;
+}
+
+function decodeValue(schema: Schema, json: Json, path: string): unknown {
+  switch (schema.type) {
+    case "string":
+      if (typeof json !== "string") throw wrongType(path, schema, json);
+      return json;
+    case "boolean":
+      if (typeof json !== "boolean") throw wrongType(path, schema, json);
+      return json;
+    case "integer":
+      if (!(json instanceof JsonNumber) || !/^-?[0-9]+$/.test(json.text)) throw wrongType(path, schema, json);
+      return Number(json.text);
+    case "array": {
+      if (!Array.isArray(json)) throw wrongType(path, schema, json);
+      const { items } = schema;
+      return json.map((item: Json, at) => (items === undefined || item === null ? plainJson(item) : decodeValue(items, item, `${path}[${at}]`)));
+    }
+    case "object":
+      if (!(json instanceof JsonObject)) throw wrongType(path, schema, json);
+      return schema.properties === undefined ? plainJson(json) : decodeMembers(schema.properties, json, path);
+  }
+}
+
+/** Decodes a tree by a schema as Go would. Throws a ConfigFault naming the field and the value. */
+export function decode<const S extends Schema>(schema: S, tree: JsonObject): FromSchema<S> {
+  return decodeMembers(schema.properties ?? {}, tree, "") as FromSchema<S>;
+}
+
+function refusal(schema: Schema, value: unknown, { instancePath, message = "is not valid" }: { instancePath: string; message?: string }): string {
+  let at: unknown = value;
+  let rule: Schema | undefined = schema;
+  let path = "";
+  for (const step of instancePath.split("/").slice(1)) {
+    const isIndex = Array.isArray(at);
+    at = (at as Record<string, unknown>)[step];
+    rule = isIndex ? rule?.items : rule?.properties?.[step];
+    path += isIndex ? `[${step}]` : path === "" ? step : `.${step}`;
+  }
+  const got = JSON.stringify(at);
+  return rule?.errorText?.replace("{value}", got) ?? `"${path}" ${message}, got ${got}`;
+}
+
+/** Decodes and validates a plugin's configuration. Throws a CniError (7) that names the field, the value, and the rule. */
+export function readConfig<const S extends Schema>(source: ConfigSource, schema: S, validate: Validator): FromSchema<S> {
+  let value: FromSchema<S>;
+  try {
+    value = decode(schema, source.tree);
+  } catch (cause) {
+    if (!(cause instanceof ConfigFault)) throw cause;
+    throw new CniError("invalidConfig", `failed to load netconf: ${cause.message}`, { cause, hint: "correct this value in the network configuration" });
+  }
+  if (!validate(value)) {
+    const [first = { instancePath: "" }] = validate.errors ?? [];
+    throw new CniError("invalidConfig", refusal(schema, value, first), { hint: "correct this value in the network configuration" });
+  }
+  return value;
 }

@@ -1,0 +1,167 @@
+// One call of one plugin, from the request as received to the plugin's handler: the checks every plugin shares, in the
+// order of the Go library. The process's own call (dispatch.ts) and a delegate that runs in this process (delegate.ts)
+// both come through here, so a delegate cannot tell how it was reached.
+import { isErrno, NotNetnsError } from "../host/errno.ts";
+import type { Host } from "../host/host.ts";
+import { ConfigFault, decode, parseConfig, type ConfigSource } from "./config.ts";
+import { CniError } from "./error.ts";
+import { JsonError, JsonObject } from "./json.ts";
+import type { AnyPlugin, AttachmentRequest, Suite, Verb } from "./plugin.ts";
+import { parseResult, type Result } from "./result.ts";
+import { checkContainerId, checkIfName } from "./validators.ts";
+import { gate } from "./version.ts";
+
+/** The environment of a request. */
+export interface CallEnv {
+  readonly command: string;
+  readonly containerId: string;
+  readonly netns: string;
+  readonly ifName: string;
+  readonly args: string;
+  readonly path: string;
+}
+
+export interface Call {
+  readonly name: string;
+  readonly env: CallEnv;
+  readonly suite: Suite;
+}
+
+/** What is known of a call once its configuration has been read: enough to word an error. */
+export interface ReadCall {
+  readonly source: ConfigSource;
+  readonly network: string;
+  /** As the configuration says it; "" when it says nothing. */
+  readonly configVersion: string;
+}
+
+export function callEnv(host: Host): CallEnv {
+  const get = (name: string) => host.env(name) ?? "";
+  return {
+    command: get("CNI_COMMAND"),
+    containerId: get("CNI_CONTAINERID"),
+    netns: get("CNI_NETNS"),
+    ifName: get("CNI_IFNAME"),
+    args: get("CNI_ARGS"),
+    path: get("CNI_PATH"),
+  };
+}
+
+const attachmentVariables = ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"];
+/** What each verb cannot do without. An unknown verb is refused later, by name. */
+const required: Readonly<Record<string, readonly string[]>> = {
+  ADD: [...attachmentVariables, "CNI_NETNS"],
+  CHECK: [...attachmentVariables, "CNI_NETNS"],
+  DEL: attachmentVariables,
+  STATUS: ["CNI_PATH"],
+  GC: ["CNI_PATH"],
+};
+
+/** Checks the variables in the library's order: a bad value is reported before a missing one. */
+export function checkEnv(env: CallEnv): void {
+  const variables: readonly [name: string, value: string, check?: (value: string) => void][] = [
+    ["CNI_CONTAINERID", env.containerId, checkContainerId],
+    ["CNI_NETNS", env.netns],
+    ["CNI_IFNAME", env.ifName, checkIfName],
+    ["CNI_PATH", env.path],
+  ];
+  const missing: string[] = [];
+  for (const [name, value, check] of variables) {
+    if (!(required[env.command] ?? []).includes(name)) continue;
+    if (value === "") missing.push(name);
+    else check?.(value);
+  }
+  if (missing.length === 0) return;
+  throw new CniError("invalidEnvironment", `required env variables [${missing.join(",")}] missing`, {
+    hint: "a runtime sets these; by hand use cnitool or weft",
+  });
+}
+
+const nameSchema = { type: "object", properties: { name: { type: "string" }, cniVersion: { type: "string" } } } as const;
+
+/** Reads the configuration as far as every plugin must. Throws a CniError (6, 7). */
+export function readCall(text: string): ReadCall {
+  try {
+    const source = parseConfig(text);
+    const { name = "", cniVersion = "" } = decode(nameSchema, source.tree);
+    return { source, network: name, configVersion: cniVersion };
+  } catch (cause) {
+    if (!(cause instanceof JsonError || cause instanceof ConfigFault)) throw cause;
+    throw new CniError("undecodableConfig", `error unmarshall network config: ${cause.message}`, {
+      cause,
+      hint: "the configuration on standard input is not what JSON or the CNI specification allow at this place",
+    });
+  }
+}
+
+/** Whether the request's netns is our own; false where it cannot be opened, which is for the plugin to judge. */
+function isOwnNetns(env: CallEnv, host: Host): boolean {
+  const override = (host.env("CNI_NETNS_OVERRIDE") ?? "").toLowerCase();
+  if (env.netns === "" || override === "1" || override === "true") return false;
+  try {
+    const asked = host.openNetns(env.netns);
+    asked.close();
+    const own = host.ownNetns();
+    return asked.dev === own.dev && asked.ino === own.ino;
+  } catch (error) {
+    if (error instanceof NotNetnsError || isErrno(error, "ENOENT", "EACCES", "ENOTDIR", "ELOOP", "ENXIO", "EINVAL")) return false;
+    throw error;
+  }
+}
+
+function sameNetns(netns: string): CniError {
+  return new CniError("sameNetns", "plugin's netns and netns from CNI_NETNS should not be the same", {
+    details: `CNI_NETNS is ${netns}`,
+    hint: "the container's process has probably ended and its number was taken by one of the node's own",
+  });
+}
+
+function prevResultOf(source: ConfigSource, version: ReturnType<typeof gate>): Result | undefined {
+  const tree = source.tree.entries.findLast(([key]) => key.toLowerCase() === "prevresult")?.[1];
+  if (tree === undefined || tree === null) return undefined;
+  try {
+    if (tree instanceof JsonObject) return parseResult(tree, version);
+    throw new ConfigFault("it is no object");
+  } catch (cause) {
+    if (!(cause instanceof ConfigFault)) throw cause;
+    throw new CniError("undecodableConfig", `could not parse prevResult: ${cause.message}`, {
+      cause,
+      hint: "the runtime passes what the plugins before this one printed; did their cniVersion change since?",
+    });
+  }
+}
+
+/**
+ * Runs one verb of one plugin; ADD has a result. Everything that is refused is refused before the plugin changes
+ * anything. Throws a CniError, or whatever the plugin threw.
+ */
+export async function callPlugin(plugin: AnyPlugin, call: Call, read: ReadCall, host: Host): Promise<Result | undefined> {
+  const { env, suite } = call;
+  const verb = env.command as Verb;
+  const version = gate(verb, read.configVersion, plugin.versions);
+  const common = { network: read.network, cniVersion: version, text: read.source.text, path: env.path, suite };
+  if (verb === "STATUS") {
+    await plugin.status?.({ ...common, conf: plugin.conf(read.source, verb, env.args, host) }, host);
+    return undefined;
+  }
+  if (verb === "GC") return undefined;
+
+  const own = isOwnNetns(env, host);
+  if (own && verb !== "DEL") throw sameNetns(env.netns);
+  const request: AttachmentRequest<unknown> = {
+    ...common,
+    conf: plugin.conf(read.source, verb, env.args, host),
+    attachment: { containerId: env.containerId, ifName: env.ifName },
+    netns: own ? "" : env.netns,
+    prevResult: () => prevResultOf(read.source, version),
+  };
+  if (verb === "ADD") return plugin.add(request, host);
+  if (verb === "CHECK") await plugin.check(request, host);
+  if (verb === "DEL") {
+    await plugin.del(request, host);
+    // What the node holds for this attachment is gone; the netns is the node's own and was left alone.
+    if (own) throw sameNetns(env.netns);
+  }
+  return undefined;
+}
+

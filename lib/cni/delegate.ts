@@ -1,0 +1,114 @@
+// Calling another plugin, as the specification's "Plugin Delegation" says: found by its type in CNI_PATH, given our
+// environment and a configuration, its result ours. Where the file found is this very executable the call stays in this
+// process, which saves a process and its start; what the delegate sees and answers is the same either way.
+import type { Host } from "../host/host.ts";
+import { buildId } from "./build.ts";
+import { callEnv, callPlugin, checkEnv, readCall } from "./call.ts";
+import { ConfigFault, decode } from "./config.ts";
+import { CniError } from "./error.ts";
+import { JsonError, JsonObject, parseJson } from "./json.ts";
+import type { Request, Verb } from "./plugin.ts";
+import { parseResult, type Result } from "./result.ts";
+import { checkNetworkName } from "./validators.ts";
+import type { SpecVersion } from "./version.ts";
+
+/** A runtime gives a plugin two minutes; a delegate that takes nearly all of them is stuck. */
+const deadlineMs = 110_000;
+
+/** What every executable of a build ends with. */
+export const buildMark = `\nweft-build:${buildId}\n`;
+
+/** Finds a plugin's file as the library does: the first directory of CNI_PATH that has a regular file of that name. */
+export function findPlugin(type: string, path: string, host: Host): string {
+  if (type === "") throw new CniError("invalidConfig", "no plugin name provided", { hint: 'set "type" in this part of the configuration' });
+  if (type.includes("/")) throw new CniError("invalidConfig", `invalid plugin name: ${type}`, { hint: '"type" is a file name, not a path' });
+  if (path === "") throw new CniError("invalidEnvironment", "no paths provided", { hint: "set CNI_PATH to the directory of the plugins" });
+  // An empty element would mean the current directory, which is nobody's choice.
+  const directories = path.split(":").filter((directory) => directory !== "");
+  for (const directory of directories) {
+    const file = `${directory}/${type}`;
+    if (host.files.stat(file)?.kind === "file") return file;
+  }
+  throw new CniError("invalidConfig", `failed to find plugin ${JSON.stringify(type)} in path [${directories.join(" ")}]`, {
+    hint: "install the plugin there, or correct CNI_PATH",
+  });
+}
+
+/** Whether the file is this executable: the same file, or a copy of it, which an installer that copies each name makes. */
+function isThisExecutable(file: string, host: Host): boolean {
+  const [own, other] = [host.files.stat("/proc/self/exe"), host.files.stat(file)];
+  if (own === undefined || other === undefined) return false;
+  if (own.dev === other.dev && own.ino === other.ino) return true;
+  return own.size === other.size && buildId !== "development" && host.files.readEnd(file, buildMark.length) === buildMark;
+}
+
+const errorSchema = {
+  type: "object",
+  properties: { code: { type: "integer", default: 0 }, msg: { type: "string", default: "" }, details: { type: "string", default: "" } },
+} as const;
+
+function objectOf(text: string): JsonObject {
+  const tree = parseJson(text);
+  if (tree instanceof JsonObject) return tree;
+  throw new JsonError("it is no object");
+}
+
+function failureOf(stdout: string, stderr: string, status: string): CniError {
+  if (stdout === "") {
+    const said = stderr === "" ? `netplugin failed with no error message: ${status}` : `netplugin failed: ${JSON.stringify(stderr)}: ${status}`;
+    return new CniError("delegateFailed", said);
+  }
+  try {
+    const { code, msg, details } = decode(errorSchema, objectOf(stdout));
+    return new CniError({ code }, msg, { details });
+  } catch (cause) {
+    return new CniError("delegateFailed", `netplugin failed but error parsing its diagnostic message ${JSON.stringify(stdout)}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function execute(file: string, verb: Verb, text: string, host: Host): string {
+  const done = host.exec(file, { env: { CNI_COMMAND: verb }, stdin: text, timeoutMs: deadlineMs });
+  if (done.timedOut)
+    throw new CniError("tryAgainLater", `${file} did not finish ${verb} within ${deadlineMs / 1000} s`, { hint: "it was ended; find out what it waited for" });
+  if (done.status === 0) return done.stdout;
+  throw failureOf(done.stdout, done.stderr, done.signal === 0 ? `exit status ${done.status}` : `signal ${done.signal}`);
+}
+
+function resultOf(stdout: string, version: SpecVersion): Result {
+  try {
+    return parseResult(objectOf(stdout), version);
+  } catch (cause) {
+    if (!(cause instanceof JsonError || cause instanceof ConfigFault)) throw cause;
+    throw new CniError("delegateFailed", `the delegate's result cannot be read: ${cause.message}`, { cause, details: stdout.slice(0, 1000) });
+  }
+}
+
+async function delegate(request: Request<unknown>, host: Host, verb: Verb, type: string, text: string): Promise<Result | undefined> {
+  const file = findPlugin(type, request.path, host);
+  const entry = request.suite[type];
+  if (entry === undefined || !isThisExecutable(file, host)) {
+    const stdout = execute(file, verb, text, host);
+    return verb === "ADD" ? resultOf(stdout, request.cniVersion) : undefined;
+  }
+  const env = { ...callEnv(host), command: verb };
+  checkEnv(env);
+  const read = readCall(text);
+  checkNetworkName(read.network);
+  return callPlugin(await entry.load(), { name: type, env, suite: request.suite }, read, host);
+}
+
+/** Whether a delegate of this type would run in this process: then what it refuses is known before it is called. */
+export function isOwnDelegate(request: Request<unknown>, host: Host, type: string): boolean {
+  return request.suite[type] !== undefined && isThisExecutable(findPlugin(type, request.path, host), host);
+}
+
+/** ADD of a delegate with this configuration. Throws its error. */
+export async function delegateAdd(request: Request<unknown>, host: Host, type: string, text: string): Promise<Result> {
+  // ADD is the verb that always has one.
+  return (await delegate(request, host, "ADD", type, text)) as Result;
+}
+
+/** DEL, CHECK or STATUS of a delegate with this configuration. Throws its error. */
+export async function delegateVerb(request: Request<unknown>, host: Host, verb: "DEL" | "CHECK" | "STATUS", type: string, text: string): Promise<void> {
+  await delegate(request, host, verb, type, text);
+}

@@ -1,0 +1,100 @@
+// This process's own call: the environment and standard input in, standard output and the exit status out. Nothing else
+// reads the one or writes the other. Spec 1.1.0, section 3; the order of the checks is the Go library's.
+import type { Host } from "../host/host.ts";
+import { toCniError } from "./boundary.ts";
+import { version } from "./build.ts";
+import { callEnv, callPlugin, checkEnv, readCall, type Call, type ReadCall } from "./call.ts";
+import { CniError } from "./error.ts";
+import { verbs, type AnyPlugin, type Suite } from "./plugin.ts";
+import { encodeResult, type Result } from "./result.ts";
+import { checkNetworkName } from "./validators.ts";
+import { gate, newestVersion, type SpecVersion } from "./version.ts";
+
+/** JSON as the Go plugins print it: four spaces, no newline at the end. */
+const printed = (value: unknown): string => JSON.stringify(value, null, 4);
+
+function fail(host: Host, error: unknown, cniVersion: string): number {
+  const { code, message, details } = toCniError(error, host);
+  try {
+    host.writeStdout(printed({ cniVersion, code, msg: message, details: details === "" ? undefined : details }));
+  } catch {
+    host.log(`error ${code}: ${message}${details === "" ? "" : `; ${details}`}`);
+  }
+  return 1;
+}
+
+/** The name this executable was called by. */
+export function calledAs(host: Host): string {
+  const path = host.argv[0] ?? "";
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function usage(host: Host, name: string, versions: readonly SpecVersion[]): void {
+  host.log(`CNI ${name} plugin v${version}`);
+  host.log(`CNI protocol versions supported: ${versions.join(", ")}`);
+}
+
+/** Writes the result. What cannot be handed over was not done: the ADD is undone. */
+async function handOver(plugin: AnyPlugin, call: Call, read: ReadCall, result: Result, host: Host): Promise<void> {
+  try {
+    const encoded = encodeResult(result, gate("ADD", read.configVersion, plugin.versions));
+    try {
+      host.writeStdout(printed(encoded));
+    } catch (cause) {
+      throw new CniError("ioFailure", `cannot write the result to standard output: ${(cause as Error).message}`, {
+        hint: "the attachment was undone; the runtime must read what plugins print",
+        cause,
+      });
+    }
+  } catch (error) {
+    try {
+      await callPlugin(plugin, { ...call, env: { ...call.env, command: "DEL" } }, read, host);
+    } catch (failure) {
+      host.log(`undo: ${(failure as Error).message}`);
+    }
+    throw error;
+  }
+}
+
+async function runVerb(call: Call, host: Host, learned: (version: string) => void): Promise<void> {
+  const { name, env, suite } = call;
+  const entry = suite[name];
+  if (entry === undefined) return;
+  checkEnv(env);
+  const read = readCall(host.readStdin());
+  if (read.configVersion !== "") learned(read.configVersion);
+  checkNetworkName(read.network);
+  if (!verbs.some((verb) => verb === env.command))
+    throw new CniError("invalidEnvironment", `unknown CNI_COMMAND: ${env.command}`, { hint: `CNI_COMMAND is one of VERSION, ${verbs.join(", ")}` });
+  const plugin = await entry.load();
+  const result = await callPlugin(plugin, call, read, host);
+  if (result !== undefined) await handOver(plugin, call, read, result, host);
+}
+
+/** Runs the plugin this process was called as. Returns the exit status. */
+export async function runPlugin(host: Host, suite: Suite): Promise<number> {
+  const name = calledAs(host);
+  let cniVersion: string = newestVersion;
+  try {
+    const entry = suite[name];
+    if (entry === undefined)
+      throw new CniError("invalidEnvironment", `this executable is no plugin ${JSON.stringify(name)}`, {
+        hint: `call it by one of its names: ${Object.keys(suite).join(", ")}, weft`,
+      });
+    const env = callEnv(host);
+    if (env.command === "") {
+      usage(host, name, entry.versions);
+      return 0;
+    }
+    if (env.command === "VERSION") {
+      host.writeStdout(`${JSON.stringify({ cniVersion: newestVersion, supportedVersions: entry.versions })}\n`);
+      return 0;
+    }
+    await runVerb({ name, env, suite }, host, (version) => {
+      cniVersion = version;
+    });
+    return 0;
+  } catch (error) {
+    return fail(host, error, cniVersion);
+  }
+}

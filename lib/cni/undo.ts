@@ -1,0 +1,22 @@
+// Undo beside do: each step of an ADD says at once how it is taken back.
+import type { Host } from "../host/host.ts";
+
+export class Undo {
+  readonly #steps: { readonly what: string; readonly run: () => void | Promise<void> }[] = [];
+
+  /** Remembers how to take back what was just done. */
+  push(what: string, run: () => void | Promise<void>): void {
+    this.#steps.push({ what, run });
+  }
+
+  /** Takes all back, newest first. A step that fails is logged and does not keep the others from running. */
+  async run(host: Host): Promise<void> {
+    for (const { what, run } of this.#steps.splice(0).reverse()) {
+      try {
+        await run();
+      } catch (error) {
+        host.log(`undo: ${what}: ${(error as Error).message}`);
+      }
+    }
+  }
+}

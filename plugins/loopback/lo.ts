@@ -1,0 +1,2 @@
+/** The kernel gives `lo` this index in every netns. */
+export const LOOPBACK_IFINDEX = 1;
