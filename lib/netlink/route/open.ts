@@ -10,10 +10,11 @@ import { Conversation, NLM_F_DUMP, type Message, type Request } from "../wire/co
 import { decodeAddr, listAddrs, type Addr } from "./addr.ts";
 import { decodeLink, delLink, getLink, listLinks, type Link } from "./link.ts";
 import { decodeVlans, listVlans, type PortVlan } from "./port.ts";
-import { decodeRoute, listRoutes, RT_TABLE_MAIN, type Route } from "./route.ts";
+import { decodeRoute, listRoutes, type Route } from "./route.ts";
 
 const NETLINK_ROUTE = 0;
 const RTNLGRP_LINK = 1;
+const RTNLGRP_IPV6_IFADDR = 9;
 
 export interface RouteSocket {
   /** Sends all in one datagram, waits for all, throws the first refusal (a NetlinkError). */
@@ -26,11 +27,13 @@ export interface RouteSocket {
     del(which: string | number): boolean;
   };
   addr: { list(ifIndex: number): Addr[] };
-  /** Routes of a family in the main table. */
+  /** Routes of a family, all tables. */
   route: { list(family: Family): Route[] };
   vlan: { list(portIfIndex: number): PortVlan[] };
   /** Waits until the link satisfies `done`; the link as last seen, whether it does or the time is up. */
   waitForLink(ifIndex: number, done: (link: Link) => boolean, timeoutMs: number): Link | undefined;
+  /** The same for the IPv6 addresses of a link; what is asked for at a change are all its addresses. */
+  waitForAddrs(ifIndex: number, done: (addrs: readonly Addr[]) => boolean, timeoutMs: number): Addr[];
   close(): void;
 }
 
@@ -49,6 +52,32 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
     } catch (error) {
       if (isErrno(error, "ENODEV")) return undefined;
       throw error;
+    }
+  }
+
+  const listOf = (ifIndex: number): Addr[] =>
+    dump(listAddrs(ifIndex), decodeAddr).filter((addr) => addr.ifIndex === ifIndex);
+
+  /** Looks, and looks again at each change the group tells of, until it is as wanted or the time is up. */
+  function watch<T>(group: number, look: () => T, done: (seen: T) => boolean, timeoutMs: number): T {
+    const changes = new Conversation(host.netlink(NETLINK_ROUTE, netns));
+    try {
+      changes.join(group);
+      const deadline = host.monotonicMs() + timeoutMs;
+      for (;;) {
+        // The first look comes only after joining, so that no change falls between.
+        const seen = look();
+        const leftMs = Math.ceil(deadline - host.monotonicMs());
+        if (leftMs <= 0 || done(seen)) return seen;
+        try {
+          changes.notifications(leftMs);
+        } catch (error) {
+          // The time is up, or so much happened that the kernel dropped some of it: either way the next look tells.
+          if (!isErrno(error, "EAGAIN", "ENOBUFS")) throw error;
+        }
+      }
+    } finally {
+      changes.close();
     }
   }
 
@@ -71,41 +100,25 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
       },
     },
 
-    addr: { list: (ifIndex) => dump(listAddrs(ifIndex), decodeAddr).filter((addr) => addr.ifIndex === ifIndex) },
+    addr: { list: listOf },
 
     route: {
-      list: (family) =>
-        dump(listRoutes(family), (payload) => decodeRoute(payload, family)).filter(
-          (route) => route.table === RT_TABLE_MAIN,
-        ),
+      list: (family) => dump(listRoutes(family), (payload) => decodeRoute(payload, family)),
     },
 
     vlan: {
       list: (portIfIndex) => dump(listVlans(), (payload) => decodeVlans(payload, portIfIndex)).flat(),
     },
 
-    waitForLink(ifIndex, done, timeoutMs) {
-      const watch = new Conversation(host.netlink(NETLINK_ROUTE, netns));
-      try {
-        watch.join(RTNLGRP_LINK);
-        // Asked only after joining, so that no change falls between the look and the watch.
-        let link = get(ifIndex);
-        const deadline = host.monotonicMs() + timeoutMs;
-        while (link !== undefined && !done(link)) {
-          const leftMs = Math.ceil(deadline - host.monotonicMs());
-          if (leftMs <= 0) return link;
-          try {
-            watch.notifications(leftMs);
-          } catch (error) {
-            if (!isErrno(error, "EAGAIN", "ENOBUFS")) throw error;
-          }
-          link = get(ifIndex);
-        }
-        return link;
-      } finally {
-        watch.close();
-      }
-    },
+    waitForLink: (ifIndex, done, timeoutMs) =>
+      watch(
+        RTNLGRP_LINK,
+        () => get(ifIndex),
+        (link) => link === undefined || done(link),
+        timeoutMs,
+      ),
+
+    waitForAddrs: (ifIndex, done, timeoutMs) => watch(RTNLGRP_IPV6_IFADDR, () => listOf(ifIndex), done, timeoutMs),
 
     close: () => conversation.close(),
   };

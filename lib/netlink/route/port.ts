@@ -1,6 +1,17 @@
 // What a bridge tells one of its ports: hairpin, isolation, VLANs. Messages of family AF_BRIDGE; IFLA_PROTINFO with
 // IFLA_BRPORT_* of linux/if_link.h, IFLA_AF_SPEC with IFLA_BRIDGE_* of linux/if_bridge.h.
-import { attrSet, blob, nest, u16, u32, WireError } from "../wire/attrs.ts";
+import {
+  attrSet,
+  blob,
+  nest,
+  u16,
+  u32,
+  WireError,
+  type AttrSet,
+  type Kind,
+  type Table,
+  type UnknownAttr,
+} from "../wire/attrs.ts";
 import { NLM_F_ACK, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
 import type { Writer } from "../wire/writer.ts";
 import { portAttrs } from "./link.ts";
@@ -19,13 +30,28 @@ const ifinfomsgBytes = 16;
 
 /** IFLA_BRIDGE_*: struct bridge_vlan_info { u16 flags; u16 vid } is kept as bytes. */
 const bridgeSpec = attrSet("IFLA_BRIDGE", { flags: [0, u16], vlan: [2, blob] });
+/** IFLA_AF_SPEC with an IFLA_BRIDGE_VLAN_INFO for each: repeats, which a table does not hold. */
+const vlanSpec: Kind<readonly Uint8Array[]> = {
+  encode(writer, infos) {
+    bridgeSpec.encode(writer, { flags: BRIDGE_FLAGS_MASTER });
+    for (const vlan of infos) bridgeSpec.encode(writer, { vlan });
+  },
+  decode: (bytes) => infosIn(bytes),
+  inside: { offset: 0, set: bridgeSpec as unknown as AttrSet<Table> },
+};
 const portLinkAttrs = attrSet("IFLA", {
   master: [10, u32],
   protinfo: [12, nest(portAttrs, { flagged: true })],
-  spec: [26, nest(bridgeSpec)],
+  vlans: [26, vlanSpec],
   extMask: [29, u32],
 });
-const rawSpecAttrs = attrSet("IFLA", { spec: [26, blob] });
+
+const noAttrs = attrSet("IFLA_BRIDGE", {});
+function infosIn(spec: Uint8Array): Uint8Array[] {
+  const repeats: UnknownAttr[] = [];
+  noAttrs.decode(spec, 0, spec.length, repeats);
+  return repeats.filter(({ type, bytes }) => type === 2 && bytes.length === 4).map(({ bytes }) => bytes);
+}
 
 function header(ifIndex: number): (writer: Writer) => void {
   return (writer) => {
@@ -62,25 +88,41 @@ export interface PortVlan {
   readonly untagged: boolean;
 }
 
-function vlanInfo({ id, pvid, untagged }: PortVlan): Uint8Array {
-  const flags = (pvid ? BRIDGE_VLAN_INFO_PVID : 0) | (untagged ? BRIDGE_VLAN_INFO_UNTAGGED : 0);
+/** VLANs `first` to `last` that a port treats alike. */
+export interface PortVlans {
+  readonly first: number;
+  readonly last: number;
+  readonly pvid: boolean;
+  readonly untagged: boolean;
+}
+
+function vlanInfo(flags: number, id: number): Uint8Array {
   return Uint8Array.of(flags, 0, id & 255, id >> 8);
 }
 
-function vlanRequest(verb: "add" | "del", ifIndex: number, vlan: PortVlan): Request {
+/** A port's VLANs as the kernel lists them: one entry for one, a begin and an end for several. */
+function vlanInfos({ first, last, pvid, untagged }: PortVlans): Uint8Array[] {
+  const flags = (pvid ? BRIDGE_VLAN_INFO_PVID : 0) | (untagged ? BRIDGE_VLAN_INFO_UNTAGGED : 0);
+  if (first === last) return [vlanInfo(flags, first)];
+  return [vlanInfo(flags | BRIDGE_VLAN_INFO_RANGE_BEGIN, first), vlanInfo(flags | BRIDGE_VLAN_INFO_RANGE_END, last)];
+}
+
+function vlanRequest(verb: "add" | "del", ifIndex: number, vlans: readonly PortVlans[]): Request {
+  const named = vlans.map(({ first, last }) => (first === last ? first : `${first}-${last}`)).join(",");
   return {
-    operation: `vlan ${verb} ${vlan.id} on port #${ifIndex}`,
+    operation: `vlan ${verb} ${named} on port #${ifIndex}`,
     type: verb === "add" ? RTM_SETLINK : RTM_DELLINK,
     flags: NLM_F_ACK,
     header: header(ifIndex),
-    attrs: (writer) => portLinkAttrs.encode(writer, { spec: { flags: BRIDGE_FLAGS_MASTER, vlan: vlanInfo(vlan) } }),
+    attrs: (writer) => portLinkAttrs.encode(writer, { vlans: vlans.flatMap(vlanInfos) }),
     set: portLinkAttrs,
   };
 }
 
-export const addVlan = (ifIndex: number, vlan: PortVlan): Request => vlanRequest("add", ifIndex, vlan);
+/** Adds VLANs to a port, in this order: of a VLAN that comes twice, the later flags count. */
+export const addVlans = (ifIndex: number, vlans: readonly PortVlans[]): Request => vlanRequest("add", ifIndex, vlans);
 export const delVlan = (ifIndex: number, id: number): Request =>
-  vlanRequest("del", ifIndex, { id, pvid: false, untagged: false });
+  vlanRequest("del", ifIndex, [{ first: id, last: id, pvid: false, untagged: false }]);
 
 /** Asks for the VLANs of every port; `decodeVlans` picks one. */
 export function listVlans(): Request {
@@ -100,16 +142,10 @@ export function decodeVlans(payload: Uint8Array, ifIndex: number): PortVlan[] | 
     throw new WireError(`ifinfomsg: want ${ifinfomsgBytes} bytes, got ${payload.length}`);
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   if (view.getInt32(4, true) !== ifIndex) return undefined;
-  const { spec } = rawSpecAttrs.decode(payload, ifinfomsgBytes);
-  if (spec === undefined) return [];
   const vlans: PortVlan[] = [];
   let rangeFrom = 0;
-  // One attribute may stand many times here, which a table does not hold: read the repeats as unknown to an empty one.
-  const repeats: { type: number; bytes: Uint8Array }[] = [];
-  attrSet("IFLA_BRIDGE", {}).decode(spec, 0, spec.length, repeats);
-  for (const { type, bytes } of repeats) {
-    if (type !== 2 || bytes.length !== 4) continue;
-    const [flags = 0, , low = 0, high = 0] = bytes;
+  for (const info of portLinkAttrs.decode(payload, ifinfomsgBytes).vlans ?? []) {
+    const [flags = 0, , low = 0, high = 0] = info;
     const id = low | (high << 8);
     if ((flags & BRIDGE_VLAN_INFO_RANGE_BEGIN) !== 0) {
       rangeFrom = id;

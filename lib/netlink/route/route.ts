@@ -11,6 +11,8 @@ const RTM_GETROUTE = 26;
 const RT_TABLE_UNSPEC = 0;
 export const RT_TABLE_MAIN = 254;
 const RTPROT_BOOT = 3;
+/** Learned from a router's advertisement. */
+export const RTPROT_RA = 9;
 const RTN_UNICAST = 1;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
@@ -57,6 +59,8 @@ export interface Route {
   readonly ifIndex: number | undefined;
   readonly priority: number;
   readonly table: number;
+  /** Who made it: RTPROT_*. */
+  readonly protocol: number;
   readonly mtu: number | undefined;
   readonly advmss: number | undefined;
 }
@@ -141,7 +145,7 @@ export function listRoutes(family: Family): Request {
 export function decodeRoute(payload: Uint8Array, family: Family): Route | undefined {
   if (payload.length < rtmsgBytes) throw new WireError(`rtmsg: want ${rtmsgBytes} bytes, got ${payload.length}`);
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  const [rtFamily, length = 0, , , table = 0, , , type] = payload;
+  const [rtFamily, length = 0, , , table = 0, protocol = 0, , type] = payload;
   if (rtFamily !== addressFamily(family) || type !== RTN_UNICAST || (view.getUint32(8, true) & RTM_F_CLONED) !== 0)
     return undefined;
   const attrs = heardRouteAttrs.decode(payload, rtmsgBytes);
@@ -153,6 +157,7 @@ export function decodeRoute(payload: Uint8Array, family: Family): Route | undefi
     ifIndex: attrs.oif,
     priority: attrs.priority ?? 0,
     table: attrs.table ?? table,
+    protocol,
     mtu: attrs.metrics?.mtu,
     advmss: attrs.metrics?.advmss,
   };
