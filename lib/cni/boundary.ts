@@ -6,7 +6,8 @@ import { CniError } from "./error.ts";
 const netlinkName = "NetlinkError";
 
 /** Refusals that a later try may not meet: somebody else held what we need. */
-const isPassing = (error: unknown): boolean => isErrno(error, "EBUSY", "EAGAIN", "ENOBUFS", "ENOMEM", "EMFILE", "ENFILE");
+const isPassing = (error: unknown): boolean =>
+  isErrno(error, "EBUSY", "EAGAIN", "ENOBUFS", "ENOMEM", "EMFILE", "ENFILE");
 
 /** What goes wrong between us and the kernel, as CNI says it. Errors that nobody foresaw are 999, their cause on standard error. */
 export function toCniError(error: unknown, host: Host): CniError {
@@ -15,10 +16,21 @@ export function toCniError(error: unknown, host: Host): CniError {
   const system = error as Partial<SystemError>;
   if (system.errno === undefined) {
     host.log(`${error.name}: ${error.message}\n${error.stack ?? ""}`);
-    return new CniError("internal", error.message, { hint: "this is a defect in the plugin; the stack trace is on standard error", cause: error });
+    return new CniError("internal", error.message, {
+      hint: "this is a defect in the plugin; the stack trace is on standard error",
+      cause: error,
+    });
   }
-  if (isPassing(error)) return new CniError("tryAgainLater", error.message, { hint: "the node is short of something for now; try again", cause: error });
-  if (error.name === netlinkName) return new CniError("internal", error.message, { hint: "the kernel refused this change; its reason is in the message", cause: error });
+  if (isPassing(error))
+    return new CniError("tryAgainLater", error.message, {
+      hint: "the node is short of something for now; try again",
+      cause: error,
+    });
+  if (error.name === netlinkName)
+    return new CniError("internal", error.message, {
+      hint: "the kernel refused this change; its reason is in the message",
+      cause: error,
+    });
   return new CniError("ioFailure", error.message, { hint: hintFor(error), cause: error });
 }
 

@@ -77,7 +77,10 @@ export function checkEnv(env: CallEnv): void {
   });
 }
 
-const nameSchema = { type: "object", properties: { name: { type: "string" }, cniVersion: { type: "string" } } } as const;
+const nameSchema = {
+  type: "object",
+  properties: { name: { type: "string" }, cniVersion: { type: "string" } },
+} as const;
 
 /** Reads the configuration as far as every plugin must. Throws a CniError (6, 7). */
 export function readCall(text: string): ReadCall {
@@ -104,7 +107,8 @@ function isOwnNetns(env: CallEnv, host: Host): boolean {
     const own = host.ownNetns();
     return asked.dev === own.dev && asked.ino === own.ino;
   } catch (error) {
-    if (error instanceof NotNetnsError || isErrno(error, "ENOENT", "EACCES", "ENOTDIR", "ELOOP", "ENXIO", "EINVAL")) return false;
+    if (error instanceof NotNetnsError || isErrno(error, "ENOENT", "EACCES", "ENOTDIR", "ELOOP", "ENXIO", "EINVAL"))
+      return false;
     throw error;
   }
 }
@@ -135,7 +139,12 @@ function prevResultOf(source: ConfigSource, version: ReturnType<typeof gate>): R
  * Runs one verb of one plugin; ADD has a result. Everything that is refused is refused before the plugin changes
  * anything. Throws a CniError, or whatever the plugin threw.
  */
-export async function callPlugin(plugin: AnyPlugin, call: Call, read: ReadCall, host: Host): Promise<Result | undefined> {
+export async function callPlugin(
+  plugin: AnyPlugin,
+  call: Call,
+  read: ReadCall,
+  host: Host,
+): Promise<Result | undefined> {
   const { env, suite } = call;
   const verb = env.command as Verb;
   const version = gate(verb, read.configVersion, plugin.versions);
@@ -164,4 +173,3 @@ export async function callPlugin(plugin: AnyPlugin, call: Call, read: ReadCall, 
   }
   return undefined;
 }
-

@@ -33,7 +33,9 @@ export type FromSchema<S> = S extends { readonly type: "string"; readonly enum: 
         : S extends { readonly type: "array"; readonly items: infer Item }
           ? readonly FromSchema<Item>[]
           : S extends { readonly type: "object"; readonly properties: infer P }
-            ? { readonly [K in keyof P as P[K] extends { readonly default: unknown } ? K : never]: FromSchema<P[K]> } & {
+            ? {
+                readonly [K in keyof P as P[K] extends { readonly default: unknown } ? K : never]: FromSchema<P[K]>;
+              } & {
                 readonly [K in keyof P as P[K] extends { readonly default: unknown } ? never : K]?: FromSchema<P[K]>;
               }
             : Readonly<Record<string, PlainJson>>;
@@ -82,10 +84,16 @@ function wrongType(path: string, schema: Schema, json: Json): ConfigFault {
   return new ConfigFault(`"${path}" must be ${articles[schema.type]}, got ${shown(json)}`);
 }
 
-function decodeMembers(properties: Readonly<Record<string, Schema>>, tree: JsonObject, path: string): Record<string, unknown> {
+function decodeMembers(
+  properties: Readonly<Record<string, Schema>>,
+  tree: JsonObject,
+  path: string,
+): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [key, json] of tree.entries) {
-    const name = Object.hasOwn(properties, key) ? key : Object.keys(properties).find((each) => fold(each) === fold(key));
+    const name = Object.hasOwn(properties, key)
+      ? key
+      : Object.keys(properties).find((each) => fold(each) === fold(key));
     const schema = name === undefined ? undefined : properties[name];
     if (name === undefined || schema === undefined || json === null) continue;
     values[name] = decodeValue(schema, json, path === "" ? name : `${path}.${name}`);
@@ -110,7 +118,9 @@ function decodeValue(schema: Schema, json: Json, path: string): unknown {
     case "array": {
       if (!Array.isArray(json)) throw wrongType(path, schema, json);
       const { items } = schema;
-      return json.map((item: Json, at) => (items === undefined || item === null ? plainJson(item) : decodeValue(items, item, `${path}[${at}]`)));
+      return json.map((item: Json, at) =>
+        items === undefined || item === null ? plainJson(item) : decodeValue(items, item, `${path}[${at}]`),
+      );
     }
     case "object":
       if (!(json instanceof JsonObject)) throw wrongType(path, schema, json);
@@ -123,7 +133,11 @@ export function decode<const S extends Schema>(schema: S, tree: JsonObject): Fro
   return decodeMembers(schema.properties ?? {}, tree, "") as FromSchema<S>;
 }
 
-function refusal(schema: Schema, value: unknown, { instancePath, message = "is not valid" }: { instancePath: string; message?: string }): string {
+function refusal(
+  schema: Schema,
+  value: unknown,
+  { instancePath, message = "is not valid" }: { instancePath: string; message?: string },
+): string {
   let at: unknown = value;
   let rule: Schema | undefined = schema;
   let path = "";
@@ -138,17 +152,26 @@ function refusal(schema: Schema, value: unknown, { instancePath, message = "is n
 }
 
 /** Decodes and validates a plugin's configuration. Throws a CniError (7) that names the field, the value, and the rule. */
-export function readConfig<const S extends Schema>(source: ConfigSource, schema: S, validate: Validator): FromSchema<S> {
+export function readConfig<const S extends Schema>(
+  source: ConfigSource,
+  schema: S,
+  validate: Validator,
+): FromSchema<S> {
   let value: FromSchema<S>;
   try {
     value = decode(schema, source.tree);
   } catch (cause) {
     if (!(cause instanceof ConfigFault)) throw cause;
-    throw new CniError("invalidConfig", `failed to load netconf: ${cause.message}`, { cause, hint: "correct this value in the network configuration" });
+    throw new CniError("invalidConfig", `failed to load netconf: ${cause.message}`, {
+      cause,
+      hint: "correct this value in the network configuration",
+    });
   }
   if (!validate(value)) {
     const [first = { instancePath: "" }] = validate.errors ?? [];
-    throw new CniError("invalidConfig", refusal(schema, value, first), { hint: "correct this value in the network configuration" });
+    throw new CniError("invalidConfig", refusal(schema, value, first), {
+      hint: "correct this value in the network configuration",
+    });
   }
   return value;
 }

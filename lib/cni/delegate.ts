@@ -20,18 +20,29 @@ export const buildMark = `\nweft-build:${buildId}\n`;
 
 /** Finds a plugin's file as the library does: the first directory of CNI_PATH that has a regular file of that name. */
 export function findPlugin(type: string, path: string, host: Host): string {
-  if (type === "") throw new CniError("invalidConfig", "no plugin name provided", { hint: 'set "type" in this part of the configuration' });
-  if (type.includes("/")) throw new CniError("invalidConfig", `invalid plugin name: ${type}`, { hint: '"type" is a file name, not a path' });
-  if (path === "") throw new CniError("invalidEnvironment", "no paths provided", { hint: "set CNI_PATH to the directory of the plugins" });
+  if (type === "")
+    throw new CniError("invalidConfig", "no plugin name provided", {
+      hint: 'set "type" in this part of the configuration',
+    });
+  if (type.includes("/"))
+    throw new CniError("invalidConfig", `invalid plugin name: ${type}`, { hint: '"type" is a file name, not a path' });
+  if (path === "")
+    throw new CniError("invalidEnvironment", "no paths provided", {
+      hint: "set CNI_PATH to the directory of the plugins",
+    });
   // An empty element would mean the current directory, which is nobody's choice.
   const directories = path.split(":").filter((directory) => directory !== "");
   for (const directory of directories) {
     const file = `${directory}/${type}`;
     if (host.files.stat(file)?.kind === "file") return file;
   }
-  throw new CniError("invalidConfig", `failed to find plugin ${JSON.stringify(type)} in path [${directories.join(" ")}]`, {
-    hint: "install the plugin there, or correct CNI_PATH",
-  });
+  throw new CniError(
+    "invalidConfig",
+    `failed to find plugin ${JSON.stringify(type)} in path [${directories.join(" ")}]`,
+    {
+      hint: "install the plugin there, or correct CNI_PATH",
+    },
+  );
 }
 
 /** Whether the file is this executable: the same file, or a copy of it, which an installer that copies each name makes. */
@@ -39,12 +50,18 @@ function isThisExecutable(file: string, host: Host): boolean {
   const [own, other] = [host.files.stat("/proc/self/exe"), host.files.stat(file)];
   if (own === undefined || other === undefined) return false;
   if (own.dev === other.dev && own.ino === other.ino) return true;
-  return own.size === other.size && buildId !== "development" && host.files.readEnd(file, buildMark.length) === buildMark;
+  return (
+    own.size === other.size && buildId !== "development" && host.files.readEnd(file, buildMark.length) === buildMark
+  );
 }
 
 const errorSchema = {
   type: "object",
-  properties: { code: { type: "integer", default: 0 }, msg: { type: "string", default: "" }, details: { type: "string", default: "" } },
+  properties: {
+    code: { type: "integer", default: 0 },
+    msg: { type: "string", default: "" },
+    details: { type: "string", default: "" },
+  },
 } as const;
 
 function objectOf(text: string): JsonObject {
@@ -55,21 +72,30 @@ function objectOf(text: string): JsonObject {
 
 function failureOf(stdout: string, stderr: string, status: string): CniError {
   if (stdout === "") {
-    const said = stderr === "" ? `netplugin failed with no error message: ${status}` : `netplugin failed: ${JSON.stringify(stderr)}: ${status}`;
+    const said =
+      stderr === ""
+        ? `netplugin failed with no error message: ${status}`
+        : `netplugin failed: ${JSON.stringify(stderr)}: ${status}`;
     return new CniError("delegateFailed", said);
   }
   try {
     const { code, msg, details } = decode(errorSchema, objectOf(stdout));
     return new CniError({ code }, msg, { details });
   } catch (cause) {
-    return new CniError("delegateFailed", `netplugin failed but error parsing its diagnostic message ${JSON.stringify(stdout)}: ${(cause as Error).message}`, { cause });
+    return new CniError(
+      "delegateFailed",
+      `netplugin failed but error parsing its diagnostic message ${JSON.stringify(stdout)}: ${(cause as Error).message}`,
+      { cause },
+    );
   }
 }
 
 function execute(file: string, verb: Verb, text: string, host: Host): string {
   const done = host.exec(file, { env: { CNI_COMMAND: verb }, stdin: text, timeoutMs: deadlineMs });
   if (done.timedOut)
-    throw new CniError("tryAgainLater", `${file} did not finish ${verb} within ${deadlineMs / 1000} s`, { hint: "it was ended; find out what it waited for" });
+    throw new CniError("tryAgainLater", `${file} did not finish ${verb} within ${deadlineMs / 1000} s`, {
+      hint: "it was ended; find out what it waited for",
+    });
   if (done.status === 0) return done.stdout;
   throw failureOf(done.stdout, done.stderr, done.signal === 0 ? `exit status ${done.status}` : `signal ${done.signal}`);
 }
@@ -79,11 +105,20 @@ function resultOf(stdout: string, version: SpecVersion): Result {
     return parseResult(objectOf(stdout), version);
   } catch (cause) {
     if (!(cause instanceof JsonError || cause instanceof ConfigFault)) throw cause;
-    throw new CniError("delegateFailed", `the delegate's result cannot be read: ${cause.message}`, { cause, details: stdout.slice(0, 1000) });
+    throw new CniError("delegateFailed", `the delegate's result cannot be read: ${cause.message}`, {
+      cause,
+      details: stdout.slice(0, 1000),
+    });
   }
 }
 
-async function delegate(request: Request<unknown>, host: Host, verb: Verb, type: string, text: string): Promise<Result | undefined> {
+async function delegate(
+  request: Request<unknown>,
+  host: Host,
+  verb: Verb,
+  type: string,
+  text: string,
+): Promise<Result | undefined> {
   const file = findPlugin(type, request.path, host);
   const entry = request.suite[type];
   if (entry === undefined || !isThisExecutable(file, host)) {
@@ -109,6 +144,12 @@ export async function delegateAdd(request: Request<unknown>, host: Host, type: s
 }
 
 /** DEL, CHECK or STATUS of a delegate with this configuration. Throws its error. */
-export async function delegateVerb(request: Request<unknown>, host: Host, verb: "DEL" | "CHECK" | "STATUS", type: string, text: string): Promise<void> {
+export async function delegateVerb(
+  request: Request<unknown>,
+  host: Host,
+  verb: "DEL" | "CHECK" | "STATUS",
+  type: string,
+  text: string,
+): Promise<void> {
   await delegate(request, host, verb, type, text);
 }

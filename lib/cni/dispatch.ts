@@ -65,7 +65,9 @@ async function runVerb(call: Call, host: Host, learned: (version: string) => voi
   if (read.configVersion !== "") learned(read.configVersion);
   checkNetworkName(read.network);
   if (!verbs.some((verb) => verb === env.command))
-    throw new CniError("invalidEnvironment", `unknown CNI_COMMAND: ${env.command}`, { hint: `CNI_COMMAND is one of VERSION, ${verbs.join(", ")}` });
+    throw new CniError("invalidEnvironment", `unknown CNI_COMMAND: ${env.command}`, {
+      hint: `CNI_COMMAND is one of VERSION, ${verbs.join(", ")}`,
+    });
   const plugin = await entry.load();
   const result = await callPlugin(plugin, call, read, host);
   if (result !== undefined) await handOver(plugin, call, read, result, host);

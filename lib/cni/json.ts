@@ -162,7 +162,8 @@ export function plainJson(json: Json): PlainJson {
 
 /** Sets an own member even where its name is "__proto__". */
 function define(target: Record<string, PlainJson>, key: string, value: PlainJson): void {
-  if (key === "__proto__") Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
+  if (key === "__proto__")
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
   else target[key] = value;
 }
 

@@ -70,7 +70,10 @@ export const routeSchema = {
 const routes = { type: "array", items: routeSchema } as const;
 const version = { type: "string" } as const;
 const block = { type: "object", properties: { ip: { type: "string" }, gateway: { type: "string" }, routes } } as const;
-const oldSchema = { type: "object", properties: { cniVersion: version, ip4: block, ip6: block, dns: dnsSchema } } as const;
+const oldSchema = {
+  type: "object",
+  properties: { cniVersion: version, ip4: block, ip6: block, dns: dnsSchema },
+} as const;
 const newSchema = {
   type: "object",
   properties: {
@@ -91,7 +94,10 @@ const newSchema = {
     },
     ips: {
       type: "array",
-      items: { type: "object", properties: { interface: { type: "integer" }, address: { type: "string" }, gateway: { type: "string" } } },
+      items: {
+        type: "object",
+        properties: { interface: { type: "integer" }, address: { type: "string" }, gateway: { type: "string" } },
+      },
     },
     routes,
     dns: dnsSchema,
@@ -158,7 +164,9 @@ export function parseResult(tree: JsonObject, version: SpecVersion): Result {
   const { cniVersion = "" } = decode({ type: "object", properties: { cniVersion: { type: "string" } } } as const, tree);
   const supported = versionsOf[family];
   if (cniVersion !== "" && !supported.includes(cniVersion))
-    throw new ConfigFault(`result type supports [${supported.join(" ")}] but unmarshalled CNIVersion is "${cniVersion}"`);
+    throw new ConfigFault(
+      `result type supports [${supported.join(" ")}] but unmarshalled CNIVersion is "${cniVersion}"`,
+    );
   return family === "0.2" ? parseOld(tree) : parseNew(tree);
 }
 
@@ -168,12 +176,22 @@ const nonZero = (value: number | undefined): number | undefined => (value === 0 
 const text = (ip: Ip | undefined): string | undefined => (ip === undefined ? undefined : formatIp(ip));
 
 function dnsOf({ nameservers = [], domain, search = [], options = [] }: Dns): Dns {
-  return { nameservers: some(nameservers), domain: domain === "" ? undefined : domain, search: some(search), options: some(options) };
+  return {
+    nameservers: some(nameservers),
+    domain: domain === "" ? undefined : domain,
+    search: some(search),
+    options: some(options),
+  };
 }
 
 function sortedDns({ nameservers = [], domain, search = [], options = [] }: Dns): Dns | undefined {
   if (nameservers.length + search.length + options.length === 0 && (domain ?? "") === "") return undefined;
-  return { domain: domain === "" ? undefined : domain, nameservers: some(nameservers), options: some(options), search: some(search) };
+  return {
+    domain: domain === "" ? undefined : domain,
+    nameservers: some(nameservers),
+    options: some(options),
+    search: some(search),
+  };
 }
 
 function encodeOld(result: Result, cniVersion: SpecVersion): unknown {
@@ -201,7 +219,13 @@ function encodeOld(result: Result, cniVersion: SpecVersion): unknown {
 function encodeMiddle(result: Result, cniVersion: SpecVersion): unknown {
   return {
     cniVersion,
-    interfaces: some(result.interfaces.map(({ name, mac, sandbox }) => ({ name, mac: mac || undefined, sandbox: sandbox || undefined }))),
+    interfaces: some(
+      result.interfaces.map(({ name, mac, sandbox }) => ({
+        name,
+        mac: mac || undefined,
+        sandbox: sandbox || undefined,
+      })),
+    ),
     ips: some(
       result.ips.map(({ address, gateway, interface: at }) => ({
         version: String(address.ip.family),
@@ -241,7 +265,11 @@ function encodeNew(result: Result, cniVersion: SpecVersion): unknown {
       })),
     ),
     ips: some(
-      result.ips.map(({ address, gateway, interface: at }) => ({ address: formatPrefix(address), gateway: text(gateway), interface: at })),
+      result.ips.map(({ address, gateway, interface: at }) => ({
+        address: formatPrefix(address),
+        gateway: text(gateway),
+        interface: at,
+      })),
     ),
     routes: some(
       result.routes.map(({ advmss, dst, gw, mtu, priority, scope, table }) => ({

@@ -27,14 +27,18 @@ export function checkIfName(name: string): void {
   const fault = (msg: string, details: string) =>
     new CniError("invalidEnvironment", msg, { details, hint: "choose another CNI_IFNAME" });
   if (utf8Length(name) > maxIfNameBytes)
-    throw fault("interface name is too long", `interface name "${name}" should be less than ${maxIfNameBytes + 1} characters`);
+    throw fault(
+      "interface name is too long",
+      `interface name "${name}" should be less than ${maxIfNameBytes + 1} characters`,
+    );
   if (name === "." || name === "..") throw fault("interface name is . or ..", `got "${name}"`);
   if (/[/:]/.test(name) || whiteSpace.test(name))
     throw fault("interface name contains / or : or whitespace characters", `got ${JSON.stringify(name)}`);
 }
 
 export function checkNetworkName(name: string): void {
-  if (name === "") throw new CniError("invalidConfig", "missing network name", { hint: 'give the network configuration a "name"' });
+  if (name === "")
+    throw new CniError("invalidConfig", "missing network name", { hint: 'give the network configuration a "name"' });
   if (namePattern.test(name)) return;
   throw new CniError("invalidConfig", "invalid characters found in network name", {
     details: name,

@@ -48,11 +48,20 @@ export function gate(verb: Verb, configVersion: string, supported: readonly Spec
   const first = since[verb];
   const hint = `set "cniVersion" to one of ${supported.join(", ")}`;
   if (first !== undefined && !atLeast(wanted, first))
-    throw new CniError("incompatibleVersion", `config version does not allow ${verb}`, { details: `config is "${configVersion}"`, hint: `${verb} came with ${first}` });
+    throw new CniError("incompatibleVersion", `config version does not allow ${verb}`, {
+      details: `config is "${configVersion}"`,
+      hint: `${verb} came with ${first}`,
+    });
   if (first !== undefined && !supported.some((version) => atLeast(version, wanted)))
-    throw new CniError("incompatibleVersion", `plugin version does not allow ${verb}`, { details: `config is "${configVersion}"`, hint });
+    throw new CniError("incompatibleVersion", `plugin version does not allow ${verb}`, {
+      details: `config is "${configVersion}"`,
+      hint,
+    });
   const found = supported.find((version) => version === wanted);
   if (found !== undefined) return found;
   const list = supported.map((version) => JSON.stringify(version)).join(" ");
-  throw new CniError("incompatibleVersion", "incompatible CNI versions", { details: `config is ${JSON.stringify(wanted)}, plugin supports [${list}]`, hint });
+  throw new CniError("incompatibleVersion", "incompatible CNI versions", {
+    details: `config is ${JSON.stringify(wanted)}, plugin supports [${list}]`,
+    hint,
+  });
 }

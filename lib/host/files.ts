@@ -142,6 +142,8 @@ export function filesOver(sys: Sys): Files {
 
     list: (path) => sys.readdir(path),
 
+    containing: (path, text) => sys.filesContaining(path, text),
+
     stat(path) {
       try {
         return statOf(sys.stat(path));

@@ -27,6 +27,7 @@ declare module "host" {
   export const link: Sys["link"];
   export const readlink: Sys["readlink"];
   export const readdir: Sys["readdir"];
+  export const filesContaining: Sys["filesContaining"];
   export const stat: Sys["stat"];
   export const fstat: Sys["fstat"];
   export const fstatfs: Sys["fstatfs"];

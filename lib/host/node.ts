@@ -116,6 +116,19 @@ function reading<T>(path: string, body: (fd: number) => T): T {
   }
 }
 
+function holds(path: string, text: string): boolean {
+  try {
+    return reading(path, (fd) => {
+      const bytes = Buffer.alloc(4096);
+      return bytes.subarray(0, fs.readSync(fd, bytes)).includes(text);
+    });
+  } catch (error) {
+    // Removed since the directory was read.
+    if ((error as { errno?: number }).errno === 2) return false;
+    throw error;
+  }
+}
+
 function statOf(stat: fs.BigIntStats): ReturnType<Sys["stat"]> {
   return [String(stat.dev), String(stat.ino), Number(stat.mode), Number(stat.size), Number(stat.mtimeNs) / 1e6];
 }
@@ -187,6 +200,10 @@ export const sys: Sys = {
   },
   readlink: (path) => viaFs("readlink", path, () => fs.readlinkSync(path)),
   readdir: (path) => viaFs("open", path, () => fs.readdirSync(path)),
+  filesContaining: (path, text) =>
+    viaFs("open", path, () => fs.readdirSync(path, { withFileTypes: true }))
+      .filter((entry) => entry.isFile() && holds(`${path}/${entry.name}`, text))
+      .map((entry) => entry.name),
   stat: (path) => viaFs("stat", path, () => statOf(fs.statSync(path, { bigint: true }))),
   fstat: (fd) => viaFs("fstat", undefined, () => statOf(fs.fstatSync(fd, { bigint: true }))),
   fstatfs: (fd) => viaFs("fstatfs", undefined, () => fs.statfsSync(`/proc/self/fd/${fd}`).type),

@@ -49,6 +49,8 @@ export interface Sys {
   readlink(path: string): string;
   /** Names in a directory, without "." and "..", in the order the kernel gives. */
   readdir(path: string): string[];
+  /** Names of the regular files in a directory whose first 4 KiB contain the text. */
+  filesContaining(path: string, text: string): string[];
   /** stat(2), following symlinks: [st_dev, st_ino, st_mode, st_size, mtime in ms with a fraction]; dev and ino as decimal text. */
   stat(path: string): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
   fstat(fd: number): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];

@@ -15,5 +15,7 @@ export function check(request: AttachmentRequest<unknown>, host: Host): void {
     route.close();
     netns.close();
   }
-  throw new CniError("internal", "loopback interface is down", { hint: `ip netns exec takes it up: ip link set lo up, in ${request.netns}` });
+  throw new CniError("internal", "loopback interface is down", {
+    hint: `ip netns exec takes it up: ip link set lo up, in ${request.netns}`,
+  });
 }

@@ -1,0 +1,3 @@
+export async function buildNodeEngine() {
+  throw new Error("x");
+}

@@ -1,0 +1,132 @@
+// host-local's configuration: where its store is, the range sets in the order that numbers them, the requested addresses.
+import { validate } from "#generated/host-local.validate.js";
+import { parseCniArgs } from "../../lib/cni/args.ts";
+import { ConfigFault, readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
+import { CniError } from "../../lib/cni/error.ts";
+import type { Verb } from "../../lib/cni/plugin.ts";
+import { ipField, prefixField, routeField, type ResultRoute } from "../../lib/cni/result.ts";
+import { atLeast } from "../../lib/cni/version.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { equalIps, parseIp, type Ip } from "../../lib/ip/ip.ts";
+import { canonicalSet, overlappingSets, RangeFault, type GivenRange, type RangeSet } from "./ranges.ts";
+import { schema } from "./schema.ts";
+
+export interface HostLocalConf {
+  /** Parent of the network's directory. */
+  readonly dataDir: string;
+  /** In the order that numbers `last_reserved_ip.N`. Empty on DEL, which does not need them. */
+  readonly rangeSets: readonly RangeSet[];
+  readonly routes: readonly ResultRoute[];
+  readonly requested: readonly Ip[];
+  /** Path of a resolv.conf; "" for none. */
+  readonly resolvConf: string;
+}
+
+const defaultDataDir = "/var/lib/cni/networks";
+
+type Given = FromSchema<typeof schema>;
+type GivenTexts = NonNullable<NonNullable<NonNullable<Given["ipam"]>["ranges"]>[number]>[number];
+
+function rangeField(given: GivenTexts, field: string): GivenRange {
+  return {
+    subnet: given.subnet === undefined ? undefined : prefixField(given.subnet, `${field}.subnet`),
+    rangeStart: ipField(given.rangeStart, `${field}.rangeStart`),
+    rangeEnd: ipField(given.rangeEnd, `${field}.rangeEnd`),
+    gateway: ipField(given.gateway, `${field}.gateway`),
+  };
+}
+
+/** runtimeConfig.ipRanges, then ipam.subnet, then ipam.ranges: the order that numbers the sets. */
+function rangeSetsOf({ ipam = { dataDir: "", resolvConf: "" }, runtimeConfig }: Given): RangeSet[] {
+  const sets = [
+    ...(runtimeConfig?.ipRanges ?? []).map((set) => set.map((range) => rangeField(range, "runtimeConfig.ipRanges"))),
+    ...(ipam.subnet === undefined || ipam.subnet === "" ? [] : [[rangeField(ipam, "ipam")]]),
+    ...(ipam.ranges ?? []).map((set) => set.map((range) => rangeField(range, "ipam.ranges"))),
+  ];
+  if (sets.length === 0) throw new RangeFault("no IP ranges specified");
+  return sets.map((set, at) => {
+    try {
+      return canonicalSet(set);
+    } catch (cause) {
+      throw cause instanceof RangeFault ? new RangeFault(`invalid range set ${at}: ${cause.message}`) : cause;
+    }
+  });
+}
+
+function checkTogether(sets: readonly RangeSet[], cniVersion: string): void {
+  const families = sets.map((set) => set[0]?.start.family);
+  if (families.some((family, at) => families.indexOf(family) !== at) && !atLeast(cniVersion, "0.3.0"))
+    throw new RangeFault(`CNI version ${cniVersion} does not support more than 1 address per family`);
+  const overlapping = overlappingSets(sets);
+  if (overlapping !== undefined) throw new RangeFault(`range set ${overlapping[0]} overlaps with ${overlapping[1]}`);
+}
+
+/** Requests from CNI_ARGS, args.cni.ips and runtimeConfig.ips, added together; the same address counts once. */
+function requestedOf({ args: { cni } = {}, runtimeConfig }: Given, cniArgs: string): Ip[] {
+  const { IP: fromArgs } = parseCniArgs(cniArgs, ["IP"]);
+  const texts = [
+    ...(fromArgs === undefined || fromArgs === "" ? [] : [fromArgs]),
+    ...(cni?.ips ?? []),
+    ...(runtimeConfig?.ips ?? []),
+  ];
+  const ips = texts.map((text) => {
+    const ip = parseIp(text.split("/")[0] ?? "");
+    if (ip === undefined) throw new RangeFault(`cannot understand ip: ${text}`);
+    return ip;
+  });
+  return ips.filter((ip, at) => ips.findIndex((each) => equalIps(each, ip)) === at);
+}
+
+/** Reads the configuration; on DEL only where the store is. Throws a CniError (7). */
+export function conf(source: ConfigSource, verb: Verb, cniArgs: string, host: Host): HostLocalConf {
+  if (verb === "DEL") return forDel(source, host);
+  const given = readConfig(source, schema, validate);
+  if (given.ipam === undefined)
+    throw new CniError("invalidConfig", "IPAM config missing 'ipam' key", {
+      hint: 'give the plugin an "ipam" object with "type": "host-local" and "ranges"',
+    });
+  const { dataDir, resolvConf, routes = [] } = given.ipam;
+  const cniVersion = source.tree.entries.findLast(([key]) => key.toLowerCase() === "cniversion")?.[1];
+  try {
+    const rangeSets = rangeSetsOf(given);
+    checkTogether(rangeSets, typeof cniVersion === "string" && cniVersion !== "" ? cniVersion : "0.1.0");
+    return {
+      dataDir: dataDir || defaultDataDir,
+      rangeSets,
+      routes: routes.map((route, at) => routeField(route, `ipam.routes[${at}]`)),
+      requested: requestedOf(given, cniArgs),
+      resolvConf,
+    };
+  } catch (cause) {
+    if (!(cause instanceof RangeFault || cause instanceof ConfigFault)) throw cause;
+    throw new CniError("invalidConfig", cause.message, {
+      hint: 'correct "ipam" in the network configuration, or what the runtime asked for',
+      cause,
+    });
+  }
+}
+
+/** A configuration that ADD would refuse does not keep an address: all that matters is where the store is. */
+function forDel(source: ConfigSource, host: Host): HostLocalConf {
+  let dataDir = "";
+  try {
+    dataDir = readConfig(source, schema, validate).ipam?.dataDir ?? "";
+  } catch (error) {
+    host.log(`host-local: DEL goes on in spite of its configuration: ${(error as Error).message}`);
+    dataDir = dataDirOf(source);
+  }
+  return { dataDir: dataDir || defaultDataDir, rangeSets: [], routes: [], requested: [], resolvConf: "" };
+}
+
+const locationSchema = {
+  type: "object",
+  properties: { ipam: { type: "object", properties: { dataDir: { type: "string", default: "" } } } },
+} as const;
+
+function dataDirOf(source: ConfigSource): string {
+  try {
+    return readConfig(source, locationSchema, () => true).ipam?.dataDir ?? "";
+  } catch {
+    return "";
+  }
+}
