@@ -148,7 +148,7 @@ export async function callPlugin(
   const { env, suite } = call;
   const verb = env.command as Verb;
   const version = gate(verb, read.configVersion, plugin.versions);
-  const common = { network: read.network, cniVersion: version, text: read.source.text, path: env.path, suite };
+  const common = { network: read.network, cniVersion: version, source: read.source, path: env.path, suite };
   if (verb === "STATUS") {
     await plugin.status?.({ ...common, conf: plugin.conf(read.source, verb, env.args, host) }, host);
     return undefined;

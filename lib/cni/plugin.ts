@@ -22,8 +22,8 @@ export interface Request<Conf> {
   /** The version the configuration asks for and the result goes out in. */
   readonly cniVersion: SpecVersion;
   readonly conf: Conf;
-  /** Standard input as received: what a delegate gets. */
-  readonly text: string;
+  /** Standard input as received: its text is what a delegate gets. */
+  readonly source: ConfigSource;
   /** CNI_PATH as received. */
   readonly path: string;
   /** The plugins this executable carries, for delegation in this process. */

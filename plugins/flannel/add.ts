@@ -1,0 +1,62 @@
+import { inContext } from "../../lib/cni/boundary.ts";
+import { delegateAdd, delegateVerb, isOwnDelegate } from "../../lib/cni/delegate.ts";
+import { CniError } from "../../lib/cni/error.ts";
+import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import type { Result } from "../../lib/cni/result.ts";
+import type { Host } from "../../lib/host/host.ts";
+import type { FlannelConf } from "./conf.ts";
+import { delegateText, generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
+import { findSaved, save, savedMode } from "./saved.ts";
+
+/** Generates the delegate's configuration, keeps it for DEL, and has the delegate do the work. */
+export async function add(request: AttachmentRequest<FlannelConf>, host: Host): Promise<Result> {
+  const { conf, network, attachment } = request;
+  const delegate = generate(conf, network, readSubnetEnv(conf.subnetFile, host));
+  refuseMasquerade(delegate, request, host);
+  const before = findSaved(conf.dataDir, attachment, host);
+  const path = save(conf.dataDir, attachment, delegate, host);
+  try {
+    return await delegateAdd(request, host, delegate.type, delegateText(delegate));
+  } catch (error) {
+    await takeBack(request, host, delegate, path, before?.text);
+    throw inContext(error, "failed to delegate add", host);
+  }
+}
+
+/**
+ * After a delegate's failed ADD. An attachment that was added before and never deleted is left as it was, its saved
+ * configuration too; any other is deleted, and the configuration is kept for the runtime's DEL only where that failed.
+ */
+async function takeBack(
+  request: AttachmentRequest<FlannelConf>,
+  host: Host,
+  delegate: DelegateConf,
+  path: string,
+  before: string | undefined,
+): Promise<void> {
+  try {
+    if (before !== undefined) return host.files.replace(path, before, savedMode);
+    await delegateVerb(request, host, "DEL", delegate.type, delegateText(delegate));
+    host.files.remove(path);
+  } catch (failure) {
+    host.log(`flannel: undo: ${(failure as Error).message}`);
+  }
+}
+
+/** Our bridge does not masquerade so far; where flanneld's setting is what asks for it, say so before anything is done. */
+function refuseMasquerade({ type, fields }: DelegateConf, request: AttachmentRequest<FlannelConf>, host: Host): void {
+  if (
+    type !== "bridge" ||
+    fields["ipMasq"] !== true ||
+    "ipMasq" in request.conf.delegate ||
+    !isOwnDelegate(request, host, type)
+  )
+    return;
+  throw new CniError(
+    "invalidConfig",
+    `FLANNEL_IPMASQ in ${request.conf.subnetFile} is not "true", which asks the bridge plugin for ipMasq, and it has none`,
+    {
+      hint: 'start flanneld with --ip-masq, or set "ipMasq": false in "delegate", or keep the Go bridge plugin on this node',
+    },
+  );
+}

@@ -1,0 +1,27 @@
+import { inContext } from "../../lib/cni/boundary.ts";
+import { delegateVerb } from "../../lib/cni/delegate.ts";
+import { plainJson, sortedJson } from "../../lib/cni/json.ts";
+import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import type { Host } from "../../lib/host/host.ts";
+import type { FlannelConf } from "./conf.ts";
+import { generate, readSubnetEnv } from "./generate.ts";
+import { findSaved } from "./saved.ts";
+
+/** Has the delegate check, with the configuration of ADD, today's version and the result that the runtime holds. */
+export async function check(request: AttachmentRequest<FlannelConf>, host: Host): Promise<void> {
+  const { conf, network, attachment } = request;
+  const saved = findSaved(conf.dataDir, attachment, host);
+  const { type, fields } =
+    saved?.text === undefined ? generate(conf, network, readSubnetEnv(conf.subnetFile, host)) : saved;
+  const { prevResult } = plainJson(request.source.tree) as { prevResult?: never };
+  const text = sortedJson({
+    ...fields,
+    cniVersion: request.cniVersion,
+    ...(prevResult === undefined ? {} : { prevResult }),
+  });
+  try {
+    await delegateVerb(request, host, "CHECK", type, text);
+  } catch (error) {
+    throw inContext(error, "failed to delegate check", host);
+  }
+}

@@ -1,0 +1,55 @@
+// flannel's configuration, and the checks on the free-form parts that the schema cannot make.
+import { validate } from "#generated/flannel.validate.js";
+import { readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
+import { CniError } from "../../lib/cni/error.ts";
+import type { PlainJson } from "../../lib/cni/json.ts";
+import type { Verb } from "../../lib/cni/plugin.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { schema } from "./schema.ts";
+
+type FreeForm = Readonly<Record<string, PlainJson>>;
+
+export interface FlannelConf {
+  readonly subnetFile: string;
+  readonly dataDir: string;
+  readonly delegate: FreeForm;
+  readonly ipam: FreeForm;
+  readonly runtimeConfig: FreeForm | undefined;
+  /** As written; "" when it was not. The delegate gets one only where we did. */
+  readonly cniVersion: string;
+}
+
+function checkDelegate(delegate: FreeForm): void {
+  const fault = (msg: string) =>
+    new CniError("invalidConfig", msg, { hint: 'correct "delegate" in the network configuration' });
+  if ("type" in delegate && typeof delegate["type"] !== "string")
+    throw fault("'delegate' dictionary, if present, must have (string) 'type' field");
+  for (const key of ["name", "ipam"]) {
+    if (key in delegate) throw fault(`'delegate' dictionary must not have '${key}' field, it'll be set by flannel`);
+  }
+}
+
+function confOf(given: FromSchema<typeof schema>, source: ConfigSource): FlannelConf {
+  const version = source.tree.entries.findLast(([key]) => key.toLowerCase() === "cniversion")?.[1];
+  return {
+    subnetFile: given.subnetFile || "/run/flannel/subnet.env",
+    dataDir: given.dataDir || "/var/lib/cni/flannel",
+    delegate: given.delegate ?? {},
+    ipam: given.ipam ?? {},
+    runtimeConfig: given.runtimeConfig,
+    cniVersion: typeof version === "string" ? version : "",
+  };
+}
+
+/** Reads the configuration. On DEL only `dataDir` matters, and what cannot be read is left at its default. */
+export function conf(source: ConfigSource, verb: Verb, _args: string, host: Host): FlannelConf {
+  try {
+    const read = confOf(readConfig(source, schema, validate), source);
+    checkDelegate(read.delegate);
+    return read;
+  } catch (error) {
+    if (verb !== "DEL" || !(error instanceof CniError)) throw error;
+    host.log(`flannel: DEL goes on in spite of its configuration: ${error.message}`);
+    return confOf({ subnetFile: "", dataDir: "" }, source);
+  }
+}
