@@ -125,10 +125,6 @@ fn getenv(name: String) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-fn environ() -> Vec<String> {
-    std::env::vars_os().map(|(key, value)| format!("{}={}", key.to_string_lossy(), value.to_string_lossy())).collect()
-}
-
 fn clock_ms(clock: libc::clockid_t) -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     unsafe { libc::clock_gettime(clock, &mut time) };
@@ -431,7 +427,6 @@ host_module! {
     "onError" => on_error,
     "argv" => argv,
     "getenv" => getenv,
-    "environ" => environ,
     "monotonicMs" => monotonic_ms,
     "wallClockMs" => wall_clock_ms,
     "sleepMs" => sleep_ms,

@@ -90,17 +90,19 @@ function failureOf(stdout: string, stderr: string, status: string): CniError {
   }
 }
 
-function execute(file: string, verb: Verb, text: string, host: Host): string {
-  const done = host.exec(file, { env: { CNI_COMMAND: verb }, stdin: text, timeoutMs: deadlineMs });
+/** Runs a plugin's executable: its standard output, or its error. `env` is laid over our own environment. */
+export function runExecutable(file: string, env: Readonly<Record<string, string>>, text: string, host: Host): string {
+  const done = host.exec(file, { env, stdin: text, timeoutMs: deadlineMs });
   if (done.timedOut)
-    throw new CniError("tryAgainLater", `${file} did not finish ${verb} within ${deadlineMs / 1000} s`, {
+    throw new CniError("tryAgainLater", `${file} did not finish within ${deadlineMs / 1000} s`, {
       hint: "it was ended; find out what it waited for",
     });
   if (done.status === 0) return done.stdout;
   throw failureOf(done.stdout, done.stderr, done.signal === 0 ? `exit status ${done.status}` : `signal ${done.signal}`);
 }
 
-function resultOf(stdout: string, version: SpecVersion): Result {
+/** Reads what a plugin printed. Throws a CniError (0) when it is no result of a version that goes with `version`. */
+export function resultOf(stdout: string, version: SpecVersion): Result {
   try {
     return parseResult(objectOf(stdout), version);
   } catch (cause) {
@@ -122,7 +124,7 @@ async function delegate(
   const file = findPlugin(type, request.path, host);
   const entry = request.suite[type];
   if (entry === undefined || !isThisExecutable(file, host)) {
-    const stdout = execute(file, verb, text, host);
+    const stdout = runExecutable(file, { CNI_COMMAND: verb }, text, host);
     return verb === "ADD" ? resultOf(stdout, request.cniVersion) : undefined;
   }
   const env = { ...callEnv(host), command: verb };

@@ -88,8 +88,7 @@ export interface ExecResult {
 export interface Host {
   readonly argv: readonly string[];
   env(name: string): string | undefined;
-  /** "KEY=value" lines. */
-  environ(): string[];
+  workingDirectory(): string;
   /** Standard input to its end. */
   readStdin(): string;
   /** Writes the whole text or throws. */

@@ -4,7 +4,6 @@ declare module "host" {
   export function onError(maker: (syscall: string, errno: number, path?: string) => Error): void;
   export const argv: Sys["argv"];
   export const getenv: Sys["getenv"];
-  export const environ: Sys["environ"];
   export const monotonicMs: Sys["monotonicMs"];
   export const wallClockMs: Sys["wallClockMs"];
   export const sleepMs: Sys["sleepMs"];

@@ -136,7 +136,6 @@ function statOf(stat: fs.BigIntStats): ReturnType<Sys["stat"]> {
 export const sys: Sys = {
   argv: () => [process.argv0, ...process.argv.slice(2)],
   getenv: (name) => process.env[name],
-  environ: () => Object.entries(process.env).map(([key, value]) => `${key}=${value}`),
   monotonicMs: () => performance.now(),
   wallClockMs: () => Date.now(),
   sleepMs,

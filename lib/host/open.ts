@@ -103,7 +103,7 @@ export function hostOver(sys: Sys): Host {
   return {
     argv: sys.argv(),
     env: (name) => sys.getenv(name),
-    environ: () => sys.environ(),
+    workingDirectory: () => sys.readlink("/proc/self/cwd"),
     readStdin: () => sys.readStdin(),
     writeStdout: (text) => sys.write(1, text),
     log(line) {

@@ -11,8 +11,6 @@ export interface Sys {
   /** The command line, argv[0] first. */
   argv(): string[];
   getenv(name: string): string | undefined;
-  /** "KEY=value" lines of the whole environment. */
-  environ(): string[];
   /** Monotonic milliseconds, with a fraction. */
   monotonicMs(): number;
   /** Milliseconds since 1970, with a fraction. */

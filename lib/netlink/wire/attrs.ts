@@ -5,7 +5,7 @@
 // is, or a payload of the wrong size, is a `WireError` with the attribute's path.
 import { macBytes, macFromBytes, type Mac } from "../../ip/mac.ts";
 import { ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
-import { utf8Bytes, utf8Text } from "./utf8.ts";
+import { utf8Bytes, utf8Text } from "../../host/utf8.ts";
 import type { Writer } from "./writer.ts";
 
 export const NLA_F_NESTED = 0x8000;
