@@ -1,0 +1,159 @@
+// ADD: what the bridge plugin is for, top to bottom. The node's shared parts (bridge, gateway, forwarding) are only
+// looked at where they stand; what belongs to the attachment is taken back when anything fails.
+import { inContext } from "../../lib/cni/boundary.ts";
+import { delegateAdd, delegateVerb } from "../../lib/cni/delegate.ts";
+import { CniError } from "../../lib/cni/error.ts";
+import { openContainer } from "../../lib/cni/netns.ts";
+import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import type { Result, ResultInterface } from "../../lib/cni/result.ts";
+import { Undo } from "../../lib/cni/undo.ts";
+import { familyOf } from "../../lib/cni/version.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { setLink, type Link } from "../../lib/netlink/route/link.ts";
+import { openRoute } from "../../lib/netlink/route/open.ts";
+import type { BridgeConf } from "./conf.ts";
+import { configureContainer } from "./container.ts";
+import { composeResult, planLayer3, type Layer3 } from "./desired.ts";
+import { ensureBridge } from "./ensure-bridge.ts";
+import { ensureForwarding, ensureGateways } from "./gateway.ts";
+import { makePair, type Pair, type Places } from "./pair.ts";
+import { ensureVlanGateway } from "./vlan-gateway.ts";
+
+/** How long a port may take to carry traffic; on a healthy node it does at once. */
+const portMs = 2_550;
+
+type Add = AttachmentRequest<BridgeConf>;
+
+/** Attaches a container to the bridge, with IPAM's addresses where an IPAM plugin is named. */
+export async function add(request: Add, host: Host): Promise<Result> {
+  refuseUnreportable(request);
+  const netns = openContainer(request.netns, host);
+  const undo = new Undo();
+  const open: { close(): void }[] = [netns];
+  const opened = <T extends { close(): void }>(each: T): T => {
+    open.push(each);
+    return each;
+  };
+  try {
+    const node = opened(openRoute(host));
+    const pod = opened(openRoute(host, netns));
+    return await attach(request, host, { node, pod, netns }, undo);
+  } catch (error) {
+    await undo.run(host);
+    throw error;
+  } finally {
+    for (const each of open) each.close();
+  }
+}
+
+/** The first two versions have no place for an attachment without addresses: known before anything is made. */
+function refuseUnreportable({ conf, cniVersion }: Add): void {
+  if (conf.ipam !== undefined || familyOf(cniVersion) !== "0.2") return;
+  throw new CniError("incompatibleVersion", "cannot convert: no valid IP addresses", {
+    details: `a result of version ${cniVersion} is made of addresses, and the configuration names no IPAM plugin`,
+    hint: 'set "cniVersion" to 0.3.1 or later, or "ipam"',
+  });
+}
+
+async function attach(request: Add, host: Host, places: Places, undo: Undo): Promise<Result> {
+  const { conf, cniVersion } = request;
+  const { node } = places;
+  let ipamAsked = false;
+  // Told first, so done last: nobody else may be given the addresses while our link still has them.
+  undo.push("release the addresses", async () => {
+    if (ipamAsked) await delegateVerb(request, host, "DEL", conf.ipam ?? "", request.source.text);
+  });
+
+  const bridge = ensureBridge(host, node, conf);
+  const pair = makePair(host, places, request, bridge, undo);
+
+  let ipam: Result | undefined;
+  if (conf.ipam !== undefined) {
+    ipamAsked = true;
+    ipam = await delegateAdd(request, host, conf.ipam, request.source.text);
+  }
+  const layer3 = ipam === undefined ? undefined : planLayer3(ipam, conf);
+  if (layer3 !== undefined) configureContainer(host, places, pair.container, layer3, conf.dad);
+  else if (conf.containerUp) bringUp(host, places, pair);
+
+  const vlanGateway = layer3 === undefined ? undefined : setUpGateway(host, places, conf, bridge, pair, layer3);
+  if (conf.containerUp) {
+    waitForPort(places, pair);
+    announce(places, pair);
+  }
+
+  const withMtu = cniVersion === "1.1.0";
+  const described = ({ name, mac, mtu }: Pick<ResultInterface, "name" | "mac" | "mtu">): ResultInterface =>
+    withMtu ? { name, mac, mtu } : { name, mac };
+  return composeResult(
+    {
+      // Its MTU follows the ports, of which one is new.
+      bridge: described(withMtu ? (node.link.get(bridge.ifIndex) ?? bridge) : bridge),
+      port: described(pair.port),
+      container: { ...described(pair.container), sandbox: request.netns },
+      vlanGateway: vlanGateway === undefined ? undefined : described(vlanGateway),
+    },
+    layer3,
+    conf.dns ?? ipam?.dns ?? {},
+  );
+}
+
+function bringUp(host: Host, { pod }: Places, { container }: Pair): void {
+  try {
+    pod.change(setLink(container.ifIndex, { up: true }));
+  } catch (error) {
+    throw inContext(error, `failed to set "${container.name}" up`, host);
+  }
+}
+
+/** The gateways' addresses where they belong, and forwarding. Returns the link that carries a VLAN's, if one does. */
+function setUpGateway(
+  host: Host,
+  { node }: Places,
+  conf: BridgeConf,
+  bridge: Link,
+  { port }: Pair,
+  { gateways }: Layer3,
+): Link | undefined {
+  if (gateways.length === 0) return undefined;
+  const { vlan, preserveDefaultVlan } = conf;
+  const own = vlan === undefined ? undefined : ensureVlanGateway(host, node, bridge, vlan, preserveDefaultVlan);
+  const place = {
+    link: own ?? bridge,
+    bridgeIfIndex: bridge.ifIndex,
+    ownPorts: own?.peerIfIndex === undefined ? [port.ifIndex] : [port.ifIndex, own.peerIfIndex],
+  };
+  try {
+    ensureGateways(host, node, place, gateways, conf);
+  } catch (error) {
+    const what = own === undefined ? "failed to set bridge addr" : "failed to set vlan interface for bridge with addr";
+    throw inContext(error, what, host);
+  }
+  try {
+    ensureForwarding(host, node, new Set(gateways.map(({ ip }) => ip.family)));
+  } catch (error) {
+    throw inContext(error, "failed to enable forwarding", host);
+  }
+  return own;
+}
+
+/** One look where the port carries traffic already, which is nearly always; else the kernel says when it does. */
+function waitForPort({ node }: Places, { port }: Pair): void {
+  const seen = node.link.get(port.ifIndex);
+  if (seen?.operState === "up") return;
+  const { operState = "notpresent" } = node.waitForLink(port.ifIndex, (link) => link.operState === "up", portMs) ?? {};
+  if (operState === "up") return;
+  throw new CniError("internal", `bridge port in error state: ${operState}`, {
+    details: `port "${port.name}", after ${portMs} ms`,
+    hint: "see whether the container's link was taken down meanwhile",
+  });
+}
+
+/**
+ * Tells the neighbours who has the addresses now. The kernel speaks by itself when a link comes up (arp_notify,
+ * ndisc_notify), but at that moment the bridge does not forward for the port yet, so nobody hears it. It speaks again
+ * when a MAC is set, be it the same.
+ */
+function announce({ pod }: Places, { container: { ifIndex, mac } }: Pair): void {
+  pod.change(setLink(ifIndex, { mac }));
+}

@@ -1,0 +1,57 @@
+// CHECK: the attachment still is what ADD reported. What the kernel has is read first (observe), then held against what
+// the result and the configuration say (compare); every difference is reported, each by its own name. Later plugins may
+// have added things, so what is more than expected is no difference.
+import { toCniError } from "../../lib/cni/boundary.ts";
+import { delegateVerb } from "../../lib/cni/delegate.ts";
+import { CniError } from "../../lib/cni/error.ts";
+import { openContainer } from "../../lib/cni/netns.ts";
+import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { openRoute } from "../../lib/netlink/route/open.ts";
+import { compare } from "./compare.ts";
+import type { BridgeConf } from "./conf.ts";
+import { expect } from "./expect.ts";
+import { observe } from "./observe.ts";
+
+/** Throws a CniError that names every difference. */
+export async function check(request: AttachmentRequest<BridgeConf>, host: Host): Promise<void> {
+  const { conf } = request;
+  const netns = openContainer(request.netns, host);
+  try {
+    let ipam: CniError | undefined;
+    if (conf.ipam !== undefined) {
+      try {
+        await delegateVerb(request, host, "CHECK", conf.ipam, request.source.text);
+      } catch (error) {
+        ipam = toCniError(error, host);
+      }
+    }
+    const prevResult = request.prevResult();
+    if (prevResult === undefined) {
+      throw new CniError("invalidConfig", "Required prevResult missing", {
+        hint: "a runtime passes the result of ADD to CHECK",
+      });
+    }
+    const expected = expect(prevResult, conf, request);
+    const node = openRoute(host);
+    const pod = openRoute(host, netns);
+    try {
+      const differences = compare(expected, observe(host, node, pod, expected));
+      if (differences.length === 0 && ipam === undefined) return;
+      if (differences.length === 0) throw ipam;
+      throw new CniError(
+        ipam === undefined ? "internal" : { code: ipam.code },
+        [...(ipam === undefined ? [] : [ipam.message]), ...differences].join("; "),
+        {
+          details: ipam?.details ?? "",
+          hint: "delete the container and let it be made again, or put these right by hand",
+        },
+      );
+    } finally {
+      node.close();
+      pod.close();
+    }
+  } finally {
+    netns.close();
+  }
+}

@@ -1,0 +1,93 @@
+// DEL: the link first, its addresses last, so that nobody is given an address while it is still in use. Every step is
+// tried whatever became of the one before; what is gone already is fine. The shared parts of the node stay.
+import { toCniError } from "../../lib/cni/boundary.ts";
+import { delegateVerb } from "../../lib/cni/delegate.ts";
+import { CniError } from "../../lib/cni/error.ts";
+import { openIfThere } from "../../lib/cni/netns.ts";
+import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import type { Host, Netns } from "../../lib/host/host.ts";
+import type { Link } from "../../lib/netlink/route/link.ts";
+import { openRoute, type RouteSocket } from "../../lib/netlink/route/open.ts";
+import type { BridgeConf } from "./conf.ts";
+import { hostVethNames } from "./names.ts";
+
+type Del = AttachmentRequest<BridgeConf>;
+
+/** Takes an attachment back. Returns when its link is gone; needs neither the netns nor what ADD reported. */
+export async function del(request: Del, host: Host): Promise<void> {
+  const { conf } = request;
+  const faults: CniError[] = [];
+  try {
+    removeLink(request, host);
+  } catch (error) {
+    faults.push(toCniError(error, host));
+  }
+  if (conf.ipMasq) host.log('"ipMasq": this build does not look for masquerade rules that another plugin made');
+  if (conf.macSpoofCheck)
+    host.log('"macspoofchk": this build does not look for filter chains that another plugin made');
+  if (conf.ipam !== undefined) {
+    try {
+      await delegateVerb(request, host, "DEL", conf.ipam, request.source.text);
+    } catch (error) {
+      faults.push(toCniError(error, host));
+    }
+  }
+  const [first] = faults;
+  if (first === undefined) return;
+  if (faults.length === 1) throw first;
+  throw new CniError({ code: first.code }, faults.map(({ message }) => message).join("; "), {
+    details: faults.map(({ details }) => details).join("; "),
+    cause: first,
+  });
+}
+
+/** Deletes the container's link where it is, which takes the node's end with it; else the node's end, if we know it. */
+function removeLink(request: Del, host: Host): void {
+  let fault: unknown;
+  let netns: Netns | undefined;
+  let pod: RouteSocket | undefined;
+  try {
+    try {
+      netns = openIfThere(request.netns, host);
+      pod = netns === undefined ? undefined : openRoute(host, netns);
+      if (pod?.link.del(request.attachment.ifName)) return;
+    } catch (error) {
+      fault = error;
+    }
+    if (!removePort(request, host, fault === undefined ? pod : undefined) && fault !== undefined) throw fault;
+  } finally {
+    pod?.close();
+    netns?.close();
+  }
+}
+
+/**
+ * Deletes the node's end of the pair by the name it derives from the attachment; false when there is none of ours.
+ * With the container's netns at hand its other end must be in there: a later ADD of this attachment, in another netns,
+ * is not what this DEL is about.
+ */
+function removePort({ network, attachment, conf }: Del, host: Host, pod: RouteSocket | undefined): boolean {
+  const node = openRoute(host);
+  try {
+    for (const name of hostVethNames(host, network, attachment)) {
+      const link = node.link.get(name);
+      if (link === undefined) return false;
+      if (isOurs(node, link, conf.bridge) && (pod === undefined || isPeerIn(pod, link)))
+        return node.link.del(link.ifIndex);
+    }
+    return false;
+  } finally {
+    node.close();
+  }
+}
+
+/** A veth whose other end is elsewhere, and a port of our bridge or of none. */
+function isOurs(node: RouteSocket, { kind, peerNetnsId, masterIfIndex }: Link, bridge: string): boolean {
+  if (kind !== "veth" || peerNetnsId === undefined) return false;
+  return masterIfIndex === undefined || masterIfIndex === node.link.get(bridge)?.ifIndex;
+}
+
+function isPeerIn(pod: RouteSocket, { ifIndex, peerIfIndex }: Link): boolean {
+  const peer = peerIfIndex === undefined ? undefined : pod.link.get(peerIfIndex);
+  return peer?.kind === "veth" && peer.peerIfIndex === ifIndex;
+}

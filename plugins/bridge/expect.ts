@@ -1,0 +1,63 @@
+// What CHECK expects to find: out of the result of ADD, as later plugins may have changed it, and the configuration.
+import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import type { Result, ResultInterface, ResultRoute } from "../../lib/cni/result.ts";
+import type { Prefix } from "../../lib/ip/prefix.ts";
+import type { BridgeConf } from "./conf.ts";
+import { vlanGatewayName } from "./names.ts";
+import { portVlans } from "./pair.ts";
+
+/** How a port treats a VLAN: the native one is both pvid and untagged. */
+export type VlanUse = "native" | "tagged";
+
+export interface Expected {
+  readonly conf: BridgeConf;
+  readonly ifName: string;
+  readonly netns: string;
+  /** As the result describes it; undefined where it does not. */
+  readonly bridge: ResultInterface | undefined;
+  readonly container: ResultInterface | undefined;
+  /** Every link on the node in the result but the bridge: the port is one of them. */
+  readonly nodeLinks: readonly ResultInterface[];
+  readonly addresses: readonly Prefix[];
+  readonly routes: readonly ResultRoute[];
+  /** Where the gateways' addresses are, and which. */
+  readonly gatewayLink: string;
+  readonly gateways: readonly Prefix[];
+  /** The port's VLANs; undefined where the configuration says nothing of them. */
+  readonly vlans: ReadonlyMap<number, VlanUse> | undefined;
+}
+
+export function expect(
+  prevResult: Result,
+  conf: BridgeConf,
+  { netns, attachment: { ifName } }: Pick<AttachmentRequest<BridgeConf>, "netns" | "attachment">,
+): Expected {
+  const { interfaces, ips, routes } = prevResult;
+  const named = interfaces.filter(({ name, sandbox }) => name === ifName && sandbox !== undefined);
+  const container = named.find(({ sandbox }) => sandbox === netns) ?? named[0];
+  const at = container === undefined ? -1 : interfaces.indexOf(container);
+  const own = ips.filter((ip) => ip.interface === undefined || ip.interface === at);
+  const onNode = interfaces.filter(({ sandbox }) => sandbox === undefined);
+  return {
+    conf,
+    ifName,
+    netns,
+    bridge: onNode.find(({ name }) => name === conf.bridge),
+    container,
+    nodeLinks: onNode.filter(({ name }) => name !== conf.bridge),
+    addresses: own.map(({ address }) => address),
+    routes,
+    gatewayLink: conf.vlan === undefined ? conf.bridge : vlanGatewayName(conf.bridge, conf.vlan),
+    gateways: conf.isGateway
+      ? own.flatMap(({ address, gateway }) => (gateway === undefined ? [] : [{ ip: gateway, length: address.length }]))
+      : [],
+    vlans: conf.vlan === undefined && conf.trunk.length === 0 ? undefined : vlanUses(conf),
+  };
+}
+
+function vlanUses(conf: BridgeConf): Map<number, VlanUse> {
+  const uses = new Map<number, VlanUse>();
+  for (const { first, last, pvid } of portVlans(conf))
+    for (let id = first; id <= last; id++) uses.set(id, pvid ? "native" : "tagged");
+  return uses;
+}

@@ -1,0 +1,30 @@
+// Names of the links we make on the node. All derive from the attachment or the configuration, so that DEL finds them
+// with no netns and no earlier result.
+import type { Attachment } from "../../lib/cni/plugin.ts";
+import type { Host } from "../../lib/host/host.ts";
+
+/** NetworkManager leaves links alone that begin with this; so the Go plugin chose it. */
+const prefix = "veth";
+const digits = 8;
+
+/**
+ * The names the node's end of an attachment's pair may have, in the order they are tried: "veth" and eight hex digits
+ * of SHA-512("network/containerId/ifName"), then the next eight where another's link has that name, and so on.
+ */
+export function hostVethNames(host: Host, network: string, { containerId, ifName }: Attachment): string[] {
+  return namesFrom(host.sha512(`${network}/${containerId}/${ifName}`));
+}
+
+/** Splits 128 hex digits into sixteen link names. */
+function namesFrom(hash: string): string[] {
+  const names: string[] = [];
+  for (let at = 0; at < hash.length; at += digits) names.push(prefix + hash.slice(at, at + digits));
+  return names;
+}
+
+/** The link that carries the gateway addresses of one VLAN of a bridge, as the Go plugin names it. */
+export const vlanGatewayName = (bridge: string, vlan: number): string => `${bridge}.${vlan}`;
+
+/** Names for the bridge's end of that link. */
+export const vlanPortNames = (host: Host, bridge: string, vlan: number): string[] =>
+  namesFrom(host.sha512(vlanGatewayName(bridge, vlan)));
