@@ -9,7 +9,7 @@ import { JsonError, JsonObject } from "./json.ts";
 import type { AnyPlugin, AttachmentRequest, Suite, Verb } from "./plugin.ts";
 import { parseResult, type Result } from "./result.ts";
 import { checkContainerId, checkIfName } from "./validators.ts";
-import { gate } from "./version.ts";
+import { gate } from "./gate.ts";
 
 /** The environment of a request. */
 export interface CallEnv {

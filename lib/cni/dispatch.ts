@@ -1,14 +1,14 @@
-// This process's own call: the environment and standard input in, standard output and the exit status out. Nothing else
-// reads the one or writes the other. Spec 1.1.0, section 3; the order of the checks is the Go library's.
+// This process's own call of a verb: the environment and standard input in, standard output and the exit status out.
+// Nothing but this file and front.ts reads the one or writes the other. Spec 1.1.0, section 3; the order of the checks is the Go library's.
 import type { Host } from "../host/host.ts";
 import { toCniError } from "./boundary.ts";
-import { version } from "./build.ts";
 import { callEnv, callPlugin, checkEnv, readCall, type Call, type ReadCall } from "./call.ts";
 import { CniError } from "./error.ts";
 import { verbs, type AnyPlugin, type Suite } from "./plugin.ts";
+import { gate } from "./gate.ts";
 import { encodeResult, type Result } from "./result.ts";
 import { checkNetworkName } from "./validators.ts";
-import { gate, newestVersion, type SpecVersion } from "./version.ts";
+import { newestVersion } from "./version.ts";
 
 /** JSON as the Go plugins print it: four spaces, no newline at the end. */
 const printed = (value: unknown): string => JSON.stringify(value, null, 4);
@@ -21,17 +21,6 @@ function fail(host: Host, error: unknown, cniVersion: string): number {
     host.log(`error ${code}: ${message}${details === "" ? "" : `; ${details}`}`);
   }
   return 1;
-}
-
-/** The name this executable was called by. */
-export function calledAs(host: Host): string {
-  const path = host.argv[0] ?? "";
-  return path.slice(path.lastIndexOf("/") + 1);
-}
-
-function usage(host: Host, name: string, versions: readonly SpecVersion[]): void {
-  host.log(`CNI ${name} plugin v${version}`);
-  host.log(`CNI protocol versions supported: ${versions.join(", ")}`);
 }
 
 /** Writes the result. What cannot be handed over was not done: the ADD is undone. */
@@ -59,7 +48,10 @@ async function handOver(plugin: AnyPlugin, call: Call, read: ReadCall, result: R
 async function runVerb(call: Call, host: Host, learned: (version: string) => void): Promise<void> {
   const { name, env, suite } = call;
   const entry = suite[name];
-  if (entry === undefined) return;
+  if (entry === undefined)
+    throw new CniError("invalidEnvironment", `this executable is no plugin ${JSON.stringify(name)}`, {
+      hint: `call it by one of its names: ${Object.keys(suite).join(", ")}, weft`,
+    });
   checkEnv(env);
   const read = readCall(host.readStdin());
   if (read.configVersion !== "") learned(read.configVersion);
@@ -73,26 +65,11 @@ async function runVerb(call: Call, host: Host, learned: (version: string) => voi
   if (result !== undefined) await handOver(plugin, call, read, result, host);
 }
 
-/** Runs the plugin this process was called as. Returns the exit status. */
-export async function runPlugin(host: Host, suite: Suite): Promise<number> {
-  const name = calledAs(host);
+/** Runs a verb that needs the plugin; the result or the error is on standard output afterwards. Returns the exit status. */
+export async function dispatch(name: string, host: Host, suite: Suite): Promise<number> {
   let cniVersion: string = newestVersion;
   try {
-    const entry = suite[name];
-    if (entry === undefined)
-      throw new CniError("invalidEnvironment", `this executable is no plugin ${JSON.stringify(name)}`, {
-        hint: `call it by one of its names: ${Object.keys(suite).join(", ")}, weft`,
-      });
-    const env = callEnv(host);
-    if (env.command === "") {
-      usage(host, name, entry.versions);
-      return 0;
-    }
-    if (env.command === "VERSION") {
-      host.writeStdout(`${JSON.stringify({ cniVersion: newestVersion, supportedVersions: entry.versions })}\n`);
-      return 0;
-    }
-    await runVerb({ name, env, suite }, host, (version) => {
+    await runVerb({ name, env: callEnv(host), suite }, host, (version) => {
       cniVersion = version;
     });
     return 0;

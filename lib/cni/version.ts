@@ -1,6 +1,4 @@
-// Spec versions: which exist, how they order, which verb came with which.
-import { CniError } from "./error.ts";
-import type { Verb } from "./plugin.ts";
+// Spec versions: which exist, and which share a result structure.
 
 export const specVersions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
 export type SpecVersion = (typeof specVersions)[number];
@@ -17,51 +15,4 @@ export type ResultFamily = "0.2" | "0.4" | "1.x";
 export function familyOf(version: SpecVersion): ResultFamily {
   if (version === "0.1.0" || version === "0.2.0") return "0.2";
   return version === "1.0.0" || version === "1.1.0" ? "1.x" : "0.4";
-}
-
-type Triple = readonly [major: number, minor: number, micro: number];
-
-/** One to three integers, missing ones 0; "" is 0.1.0. Throws a CniError (6). */
-export function parseVersion(version: string): Triple {
-  const parts = (version === "" ? "0.1.0" : version).split(".");
-  if (parts.length > 3 || !parts.every((part) => /^[+-]?[0-9]+$/.test(part)))
-    throw new CniError("undecodableConfig", `cannot read "cniVersion": invalid version "${version}"`, {
-      hint: `use one of ${specVersions.join(", ")}`,
-    });
-  const [major = 0, minor = 0, micro = 0] = parts.map(Number);
-  return [major, minor, micro];
-}
-
-/** Whether `a` is `b` or later. */
-export function atLeast(a: string, b: string): boolean {
-  const [left, right] = [parseVersion(a), parseVersion(b)];
-  const differs = left.findIndex((part, at) => part !== right[at]);
-  return differs < 0 || (left[differs] ?? 0) > (right[differs] ?? 0);
-}
-
-/** The first version that has the verb, for the verbs that came later. */
-const since: Partial<Record<Verb, SpecVersion>> = { CHECK: "0.4.0", STATUS: "1.1.0", GC: "1.1.0" };
-
-/** Whether this plugin takes this verb at this version; throws a CniError (1, or 6 where the version is unreadable). */
-export function gate(verb: Verb, configVersion: string, supported: readonly SpecVersion[]): SpecVersion {
-  const wanted = configVersion === "" ? "0.1.0" : configVersion;
-  const first = since[verb];
-  const hint = `set "cniVersion" to one of ${supported.join(", ")}`;
-  if (first !== undefined && !atLeast(wanted, first))
-    throw new CniError("incompatibleVersion", `config version does not allow ${verb}`, {
-      details: `config is "${configVersion}"`,
-      hint: `${verb} came with ${first}`,
-    });
-  if (first !== undefined && !supported.some((version) => atLeast(version, wanted)))
-    throw new CniError("incompatibleVersion", `plugin version does not allow ${verb}`, {
-      details: `config is "${configVersion}"`,
-      hint,
-    });
-  const found = supported.find((version) => version === wanted);
-  if (found !== undefined) return found;
-  const list = supported.map((version) => JSON.stringify(version)).join(" ");
-  throw new CniError("incompatibleVersion", "incompatible CNI versions", {
-    details: `config is ${JSON.stringify(wanted)}, plugin supports [${list}]`,
-    hint,
-  });
 }

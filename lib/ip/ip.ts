@@ -3,10 +3,13 @@
 
 export type Family = 4 | 6;
 
-/** An address. Compare with `equalIps`, print with `formatIp`. IPv4-mapped IPv6 never occurs: parsing makes it IPv4. */
+/**
+ * An address. Compare with `equalIps`, print with `formatIp`. Text never gives IPv4-mapped IPv6: parsing makes it IPv4.
+ * Only `ipFromBytes` does, of sixteen bytes, since a prefix length counts in the family the bytes have.
+ */
 export interface Ip {
   readonly family: Family;
-  /** The address as an unsigned number: 32 or 128 bits. */
+  /** The address as an unsigned number: 32 or 128 bits. Both engines keep a short bigint as cheaply as a number. */
   readonly value: bigint;
 }
 
@@ -17,16 +20,11 @@ const mappedPrefix = 0xffffn;
 
 /** Four octets without leading zeros, as one number; undefined when it is anything else. */
 function parseV4(text: string): number | undefined {
-  const octets = text.split(".");
-  if (octets.length !== 4) return undefined;
-  let value = 0;
-  for (const octet of octets) {
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(octet)) return undefined;
-    const number = Number(octet);
-    if (number > 255) return undefined;
-    value = value * 256 + number;
-  }
-  return value;
+  const found = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/.exec(text);
+  if (found === null) return undefined;
+  const [a, b, c, d] = [Number(found[1]), Number(found[2]), Number(found[3]), Number(found[4])];
+  if (a > 255 || b > 255 || c > 255 || d > 255) return undefined;
+  return ((a * 256 + b) * 256 + c) * 256 + d;
 }
 
 /** Groups on one side of "::"; undefined when one is no group. A dotted IPv4 may stand last. */

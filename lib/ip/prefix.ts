@@ -12,7 +12,7 @@ export function parsePrefix(text: string): Prefix | undefined {
   const slash = text.indexOf("/");
   const ip = slash < 0 ? undefined : parseIp(text.slice(0, slash));
   const digits = text.slice(slash + 1);
-  if (ip === undefined || !/^[0-9]{1,3}$/.test(digits)) return undefined;
+  if (ip === undefined || !/^\d+$/.test(digits)) return undefined;
   const written: Family = text.slice(0, slash).includes(":") ? 6 : 4;
   const length = Number(digits);
   if (length > bitsOf(written)) return undefined;

@@ -5,7 +5,7 @@ import { ConfigFault, readConfig, type ConfigSource, type FromSchema } from "../
 import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import { ipField, prefixField, routeField, type ResultRoute } from "../../lib/cni/result.ts";
-import { atLeast } from "../../lib/cni/version.ts";
+import { atLeast } from "../../lib/cni/gate.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { equalIps, parseIp, type Ip } from "../../lib/ip/ip.ts";
 import { canonicalSet, overlappingSets, RangeFault, type GivenRange, type RangeSet } from "./ranges.ts";
