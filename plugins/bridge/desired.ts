@@ -3,6 +3,7 @@
 import { CniError } from "../../lib/cni/error.ts";
 import type { Dns, Result, ResultInterface, ResultIp, ResultRoute } from "../../lib/cni/result.ts";
 import { addToIp, bitsOf, equalIps, type Family, type Ip } from "../../lib/ip/ip.ts";
+import { RT_TABLE_MAIN } from "../../lib/netlink/route/route.ts";
 import { containsIp, defaultRoute, equalPrefixes, networkOf, type Prefix } from "../../lib/ip/prefix.ts";
 
 /** Where the container's link stands in a result's interfaces: after the bridge and the node's end of the pair. */
@@ -82,15 +83,12 @@ function containerRoutes(ips: readonly ResultIp[], routes: readonly ResultRoute[
 
 const isLinkLocal = ({ family, value }: Ip): boolean => family === 6 && value >> 118n === 0x3fan; // fe80::/10
 
-/** Whether the kernel would refuse the second with EEXIST. */
-function sameRoute(a: ResultRoute, b: ResultRoute): boolean {
+/** Whether one says just what the other says; for IPAM table 0 means the main one. */
+function sameRoute(a: ContainerRoute, b: ContainerRoute): boolean {
   const sameGateway = a.gw === undefined || b.gw === undefined ? a.gw === b.gw : equalIps(a.gw, b.gw);
-  return (
-    sameGateway &&
-    equalPrefixes(a.dst, b.dst) &&
-    (a.priority ?? 0) === (b.priority ?? 0) &&
-    (a.table ?? 0) === (b.table ?? 0)
-  );
+  const numbers = ({ priority = 0, table, scope = 0, mtu = 0, advmss = 0 }: ContainerRoute) =>
+    [priority, table || RT_TABLE_MAIN, scope, mtu, advmss].join();
+  return sameGateway && equalPrefixes(a.dst, b.dst) && numbers(a) === numbers(b);
 }
 
 /** Whether two subnets have an address in common. */

@@ -65,11 +65,12 @@ function completeBridge(host: Host, node: RouteSocket, conf: Conf): Link {
       throw error;
     }
   }
-  if (link.mac === noMac) node.change(setLink(link.ifIndex, { mac }));
   // The node's own routes are not for a container to advertise.
   writeSysctl(host, `net/ipv6/conf/${name}/accept_ra`, "0");
-  node.change(setLink(link.ifIndex, promisc ? { up: true, promisc } : { up: true }));
-  return { ...link, mac: link.mac === noMac ? mac : link.mac, up: true };
+  // To set a MAC, be it the same, is to keep it.
+  const kept = link.mac === undefined || link.mac === noMac ? mac : link.mac;
+  node.change(setLink(link.ifIndex, { mac: kept, up: true, ...(promisc ? { promisc } : {}) }));
+  return { ...link, mac: kept, up: true };
 }
 
 /** Makes an existing bridge keep VLANs apart, where that takes no running port's connection away. */

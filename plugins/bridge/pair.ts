@@ -34,8 +34,8 @@ export interface Places {
   readonly netns: Netns;
 }
 
-/** How often the same name is tried again when what held it went away meanwhile. */
-const vanishedAttempts = 3;
+/** How often the same name is tried again when what held it went away meanwhile, or was deleted as a leftover. */
+const attempts = 3;
 
 /** Makes the pair, its port attached, set up, and up; the container's end stays down. */
 export function makePair(
@@ -79,9 +79,8 @@ function addPair(
     if (node.link.get(tried)?.mac === macs.port) node.link.del(tried);
   });
 
-  let vanished = 0;
   const names = hostVethNames(host, network, attachment);
-  for (let at = 0; at < names.length; ) {
+  for (let at = 0, attempt = 1; at < names.length; ) {
     const name = names[at] ?? "";
     tried = name;
     const peer = { name: ifName, mac: macs.container, mtu, netnsFd: netns.fd };
@@ -95,17 +94,19 @@ function addPair(
     // The kernel does not say which of the two names is taken.
     const inPod = pod.link.get(ifName);
     const onNode = node.link.get(name);
-    if (inPod !== undefined) {
-      if (!isLeftover(pod, inPod, onNode)) throw nameTaken(ifName, name);
-      host.log(`deleting "${ifName}" and "${name}", which an ADD left behind that was ended before it was done`);
-      node.link.del(name);
-    } else if (onNode !== undefined) {
+    if (inPod === undefined && onNode !== undefined) {
       at++;
-    } else if (++vanished === vanishedAttempts) {
+      continue;
+    }
+    if (inPod !== undefined && !isLeftover(pod, inPod, onNode)) throw nameTaken(ifName, name);
+    if (++attempt > attempts) {
       throw new CniError("tryAgainLater", `failed to make veth pair: "${name}" and "${ifName}" come and go`, {
         hint: "another call is at work on this attachment",
       });
     }
+    if (inPod === undefined) continue;
+    host.log(`deleting "${ifName}" and "${name}", left behind by an ADD that was ended before it was done`);
+    node.link.del(name);
   }
   throw new CniError("internal", "failed to make veth pair: every name this attachment may use is taken", {
     details: `names ${names.join(", ")}`,
