@@ -62,3 +62,26 @@ export function ensureBuilt(engine) {
   if (done.status !== 0) process.exit(done.status ?? 1);
   return bin;
 }
+
+/** What unshare(1) needs to give a command network and mount namespaces: an ordinary user needs a user namespace too. */
+export function unshareFlags() {
+  return [...(process.getuid() === 0 ? [] : ["--user", "--map-root-user"]), "--net", "--mount"];
+}
+
+/** The switch that forbids namespaces here, as far as the system says it. */
+export function namespaceSwitch() {
+  const switches = [
+    ["kernel.unprivileged_userns_clone", "0"],
+    ["user.max_user_namespaces", "0"],
+    ["kernel.apparmor_restrict_unprivileged_userns", "1"],
+  ];
+  for (const [name, forbidding] of switches) {
+    try {
+      const value = readFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, "utf8").trim();
+      if (value === forbidding) return `sysctl ${name} is ${value}`;
+    } catch {
+      // This kernel has no such switch.
+    }
+  }
+  return "a container without CAP_SYS_ADMIN, or a seccomp filter, is the usual reason";
+}
