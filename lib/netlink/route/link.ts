@@ -1,7 +1,7 @@
 // Links: what RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK and RTM_GETLINK of linux/rtnetlink.h say, with the attributes of
 // linux/if_link.h that we use, for the kinds bridge and veth.
 import type { Mac } from "../../ip/mac.ts";
-import { attrSet, blob, cstring, i32, mac, nest, u8, u32, WireError } from "../wire/attrs.ts";
+import { attrSet, blob, cstring, i32, mac, nest, u16, u8, u32, WireError } from "../wire/attrs.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
 import type { Writer } from "../wire/writer.ts";
 
@@ -17,7 +17,7 @@ const ifinfomsgBytes = 16;
 const RTEXT_FILTER_SKIP_STATS = 8;
 
 /** enum in linux/if_bridge.h, IFLA_BR_*. */
-const bridgeAttrs = attrSet("IFLA_BR", { vlanFiltering: [7, u8] });
+const bridgeAttrs = attrSet("IFLA_BR", { vlanFiltering: [7, u8], vlanDefaultPvid: [39, u16] });
 
 /** IFLA_BRPORT_*: what a port answers about itself, and what it is told. */
 export const portAttrs = attrSet("IFLA_BRPORT", { state: [1, u8], hairpin: [4, u8], isolated: [33, u8] });
@@ -81,7 +81,7 @@ export interface Link {
   readonly peerIfIndex: number | undefined;
   /** undefined: the other end is in the same netns. */
   readonly peerNetnsId: number | undefined;
-  /** Of a bridge. */
+  /** Of a bridge whose kernel can do it (CONFIG_BRIDGE_VLAN_FILTERING); undefined of any other. */
   readonly vlanFiltering: boolean | undefined;
   /** Of a bridge's port. */
   readonly port: { readonly hairpin: boolean; readonly isolated: boolean } | undefined;
@@ -120,7 +120,8 @@ export function decodeLink(payload: Uint8Array): Link {
     masterIfIndex: attrs.master,
     peerIfIndex: kind === "veth" ? attrs.peerIfIndex : undefined,
     peerNetnsId: attrs.peerNetnsId,
-    vlanFiltering: bridge?.vlanFiltering === undefined ? undefined : bridge.vlanFiltering !== 0,
+    // A kernel that cannot do it answers 0 all the same, but has no default VLAN.
+    vlanFiltering: bridge?.vlanDefaultPvid === undefined ? undefined : bridge.vlanFiltering === 1,
     port: port === undefined ? undefined : { hairpin: port.hairpin === 1, isolated: port.isolated === 1 },
   };
 }
