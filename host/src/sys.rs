@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::ptr::addr_of_mut;
 
 thread_local! {
     static ERROR_MAKER: RefCell<Option<Persistent<Function<'static>>>> = const { RefCell::new(None) };
@@ -71,15 +72,21 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> std::result::Result<(), i32> {
     Ok(())
 }
 
-/// Reads to the end, at most `max` bytes.
-fn read_all(fd: i32, max: usize) -> std::result::Result<Vec<u8>, i32> {
-    let mut bytes: Vec<u8> = Vec::with_capacity(4096);
+/// Where reads and datagrams land: a mapping of their own for each would cost more than the system call.
+const SCRATCH: usize = 32768;
+static mut LANDING: [u8; SCRATCH] = [0; SCRATCH];
+
+/// The landing place. Nothing is kept in it from one call to the next, and there is one thread.
+fn landing() -> &'static mut [u8; SCRATCH] {
+    unsafe { &mut *addr_of_mut!(LANDING) }
+}
+
+/// Reads to the end, at most `max` bytes, as text.
+fn read_all(fd: i32, max: usize) -> std::result::Result<String, i32> {
+    let mut bytes: Vec<u8> = Vec::new();
     loop {
-        if bytes.capacity() - bytes.len() < 2048 {
-            bytes.reserve(bytes.len());
-        }
-        let room = bytes.capacity() - bytes.len();
-        let got = match retried(|| unsafe { libc::read(fd, bytes.as_mut_ptr().add(bytes.len()).cast(), room) } as i64) {
+        let scratch = landing();
+        let got = match retried(|| unsafe { libc::read(fd, scratch.as_mut_ptr().cast(), SCRATCH) } as i64) {
             Err(libc::EAGAIN) => {
                 wait_for(fd, libc::POLLIN, -1)?;
                 continue;
@@ -87,17 +94,22 @@ fn read_all(fd: i32, max: usize) -> std::result::Result<Vec<u8>, i32> {
             result => result? as usize,
         };
         if got == 0 {
-            return Ok(bytes);
+            return Ok(text(bytes));
         }
-        unsafe { bytes.set_len(bytes.len() + got) };
+        bytes.extend_from_slice(&scratch[..got]);
         if bytes.len() > max {
             return Err(libc::EFBIG);
         }
     }
 }
 
-fn text(bytes: Vec<u8>) -> String {
+pub fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// open(2) as the bare system call: musl's own adds an fcntl to every open with O_CLOEXEC.
+fn open_at(directory: i32, path: *const libc::c_char, flags: i32, mode: u32) -> i64 {
+    unsafe { libc::syscall(libc::SYS_openat, directory, path, flags | libc::O_CLOEXEC, mode) as i64 }
 }
 
 /// Text or bytes, as the TypeScript gave them.
@@ -156,12 +168,11 @@ fn sha512(text: String) -> String {
 // --- files ---
 
 fn open(ctx: Ctx<'_>, path: String, flags: i32, mode: u32) -> Result<i64> {
-    with_path(&ctx, "open", &path, |path| unsafe { libc::open(path, flags | libc::O_CLOEXEC, mode) } as i64)
+    with_path(&ctx, "open", &path, |path| open_at(libc::AT_FDCWD, path, flags, mode))
 }
 
 fn open_unnamed(ctx: Ctx<'_>, directory: String, mode: u32) -> Result<i64> {
-    let flags = libc::O_TMPFILE | libc::O_WRONLY | libc::O_CLOEXEC;
-    with_path(&ctx, "open", &directory, |path| unsafe { libc::open(path, flags, mode) } as i64)
+    with_path(&ctx, "open", &directory, |path| open_at(libc::AT_FDCWD, path, libc::O_TMPFILE | libc::O_WRONLY, mode))
 }
 
 fn close(fd: i32) {
@@ -179,26 +190,26 @@ fn write<'js>(ctx: Ctx<'js>, fd: i32, data: Value<'js>) -> Result<()> {
 }
 
 fn read_file(ctx: Ctx<'_>, path: String, max: usize) -> Result<String> {
-    let fd = with_path(&ctx, "open", &path, |path| unsafe { libc::open(path, libc::O_RDONLY | libc::O_CLOEXEC) } as i64)? as i32;
+    let fd = with_path(&ctx, "open", &path, |path| open_at(libc::AT_FDCWD, path, libc::O_RDONLY, 0))? as i32;
     let content = read_all(fd, max);
     close(fd);
-    content.map(text).map_err(|errno| refuse(&ctx, "read", errno, Some(&path)))
+    content.map_err(|errno| refuse(&ctx, "read", errno, Some(&path)))
 }
 
 fn read_end(ctx: Ctx<'_>, path: String, length: i64) -> Result<String> {
-    let fd = with_path(&ctx, "open", &path, |path| unsafe { libc::open(path, libc::O_RDONLY | libc::O_CLOEXEC) } as i64)? as i32;
+    let fd = with_path(&ctx, "open", &path, |path| open_at(libc::AT_FDCWD, path, libc::O_RDONLY, 0))? as i32;
     let end = unsafe { libc::lseek(fd, 0, libc::SEEK_END) };
     unsafe { libc::lseek(fd, (end - length).max(0), libc::SEEK_SET) };
     let content = read_all(fd, length as usize);
     close(fd);
-    content.map(text).map_err(|errno| refuse(&ctx, "read", errno, Some(&path)))
+    content.map_err(|errno| refuse(&ctx, "read", errno, Some(&path)))
 }
 
 /// The largest request taken from standard input.
 const MAX_STDIN: usize = 8 << 20;
 
 fn read_stdin(ctx: Ctx<'_>) -> Result<String> {
-    read_all(0, MAX_STDIN).map(text).map_err(|errno| refuse(&ctx, "read", errno, Some("standard input")))
+    read_all(0, MAX_STDIN).map_err(|errno| refuse(&ctx, "read", errno, Some("standard input")))
 }
 
 fn fsync(ctx: Ctx<'_>, fd: i32) -> Result<()> {
@@ -262,8 +273,7 @@ fn files_containing<'js>(ctx: Ctx<'js>, path: String, wanted: String) -> Result<
         }
         let name = entry.file_name();
         let c_name = CString::new(name.as_bytes()).unwrap_or_default();
-        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-        let fd = match retried(|| unsafe { libc::openat(directory.as_raw_fd(), c_name.as_ptr(), flags) } as i64) {
+        let fd = match retried(|| open_at(directory.as_raw_fd(), c_name.as_ptr(), libc::O_RDONLY, 0)) {
             Ok(fd) => fd as i32,
             // Removed since the directory was read.
             Err(libc::ENOENT) => continue,
@@ -372,8 +382,8 @@ fn send<'js>(ctx: Ctx<'js>, fd: i32, data: TypedArray<'js, u8>) -> Result<()> {
 }
 
 fn recv<'js>(ctx: Ctx<'js>, fd: i32, max: usize, timeout_ms: i32) -> Result<TypedArray<'js, u8>> {
-    let mut bytes: Vec<u8> = Vec::with_capacity(max);
-    let into = bytes.as_mut_ptr();
+    let scratch = landing();
+    let (into, max) = (scratch.as_mut_ptr(), max.min(SCRATCH));
     // The kernel answers a request before send returns, so mostly the datagram is there and nothing has to be waited for.
     let mut receive = || unsafe { libc::recv(fd, into.cast(), max, libc::MSG_TRUNC | libc::MSG_DONTWAIT) } as i64;
     let got = loop {
@@ -388,9 +398,7 @@ fn recv<'js>(ctx: Ctx<'js>, fd: i32, max: usize, timeout_ms: i32) -> Result<Type
             Ok(got) => break got as usize,
         }
     };
-    // SAFETY: the kernel has just written these bytes.
-    unsafe { bytes.set_len(got) };
-    TypedArray::new_copy(ctx, bytes)
+    TypedArray::new_copy(ctx, &scratch[..got])
 }
 
 // --- children ---
