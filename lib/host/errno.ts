@@ -42,6 +42,7 @@ const table = {
   EPROTO: [71, "protocol error"],
   EOVERFLOW: [75, "value too large for defined data type"],
   EMSGSIZE: [90, "message too long"],
+  ENOPROTOOPT: [92, "protocol not available"],
   EPROTONOSUPPORT: [93, "protocol not supported"],
   EOPNOTSUPP: [95, "operation not supported"],
   EAFNOSUPPORT: [97, "address family not supported by protocol"],

@@ -1,5 +1,5 @@
 // Files over the system calls: what is written whole is synced before anyone can see it.
-import { isErrno } from "./errno.ts";
+import { isErrno, systemError } from "./errno.ts";
 import type { FileLock, Files, FileStat, PreparedFile } from "./host.ts";
 import type { Sys } from "./sys.ts";
 
@@ -10,13 +10,18 @@ const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
 
+const ENOENT = 2;
+
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 
 const defaultMaxBytes = 1 << 20;
 
-const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+function directoryOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "." : path.slice(0, slash) || "/";
+}
 
 function statOf([dev, ino, mode, size, mtimeMs]: ReturnType<Sys["stat"]>): FileStat {
   const type = mode & S_IFMT;
@@ -82,17 +87,33 @@ export function filesOver(sys: Sys): Files {
     }
   }
 
-  function makeDirectory(path: string, mode: number): void {
+  /** false when its parent is missing. */
+  function makeOne(path: string, mode: number): boolean {
     try {
       sys.mkdir(path, mode);
     } catch (error) {
-      if (isErrno(error, "EEXIST")) return;
-      if (!isErrno(error, "ENOENT") || path === "/") throw error;
-      makeDirectory(directoryOf(path), mode);
-      makeDirectory(path, mode);
-      return;
+      if (isErrno(error, "EEXIST")) return true;
+      if (isErrno(error, "ENOENT")) return false;
+      throw error;
     }
     withFile(path, O_RDONLY, 0, (fd) => sys.fchmod(fd, mode));
+    return true;
+  }
+
+  function makeDirectory(path: string, mode: number): void {
+    if (makeOne(path, mode)) return;
+    const parent = directoryOf(path);
+    if (parent !== path) makeDirectory(parent, mode);
+    if (!makeOne(path, mode)) throw systemError("mkdir", ENOENT, path);
+  }
+
+  function stat(path: string): FileStat | undefined {
+    try {
+      return statOf(sys.stat(path));
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+      throw error;
+    }
   }
 
   return {
@@ -144,34 +165,23 @@ export function filesOver(sys: Sys): Files {
 
     containing: (path, text) => sys.filesContaining(path, text),
 
-    stat(path) {
-      try {
-        return statOf(sys.stat(path));
-      } catch (error) {
-        if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-        throw error;
-      }
-    },
+    stat,
 
     lock(path, { mode, timeoutMs, create = true }): FileLock | undefined {
       const deadline = sys.monotonicMs() + timeoutMs;
       for (;;) {
         const fd = sys.open(path, O_RDONLY | (create ? O_CREAT : 0), mode);
+        let held = false;
         try {
-          const left = Math.max(0, deadline - sys.monotonicMs());
-          if (!sys.flock(fd, Math.ceil(left))) {
-            sys.close(fd);
-            return undefined;
-          }
+          if (!sys.flock(fd, Math.max(0, Math.ceil(deadline - sys.monotonicMs())))) return undefined;
           // While we waited, somebody may have removed the file with its directory: then our lock guards nothing.
-          const held = sys.fstat(fd);
-          const named = this.stat(path);
-          if (named?.ino === held[1] && named.dev === held[0]) return { release: () => sys.close(fd) };
-        } catch (error) {
-          sys.close(fd);
-          throw error;
+          const [dev, ino] = sys.fstat(fd);
+          const named = stat(path);
+          held = named?.ino === ino && named.dev === dev;
+          if (held) return { release: () => sys.close(fd) };
+        } finally {
+          if (!held) sys.close(fd);
         }
-        sys.close(fd);
       }
     },
   };

@@ -1,8 +1,12 @@
 // libc by Node's FFI: the system calls node:fs does not have. Synchronous, on the main thread.
+import * as fs from "node:fs";
 import { dlopen, getInt32 } from "node:ffi";
 import { systemError } from "./errno.ts";
 
-const EINTR = 4; // asm-generic/errno-base.h
+// asm-generic/errno-base.h
+const EINTR = 4;
+const EIO = 5;
+const EAGAIN = 11;
 
 const signatures = {
   __errno_location: { arguments: [], return: "pointer" },
@@ -82,4 +86,21 @@ export function waitFor(fd: number, events: number, timeoutMs: number): boolean 
 /** A path or other text as C has it. */
 export function cString(text: string): Buffer {
   return Buffer.from(`${text}\0`, "utf8");
+}
+
+/** The errno in what node:fs threw; EIO where there is none. */
+export function errnoOf(error: unknown): number {
+  return -((error as NodeJS.ErrnoException).errno ?? -EIO);
+}
+
+/** write(2) until all is written. Waits where the other end is a full non-blocking pipe. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let rest = bytes; rest.length > 0; ) {
+    try {
+      rest = rest.subarray(fs.writeSync(fd, rest));
+    } catch (error) {
+      if (errnoOf(error) !== EAGAIN) throw systemError("write", errnoOf(error));
+      waitFor(fd, POLLOUT, -1);
+    }
+  }
 }

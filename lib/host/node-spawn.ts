@@ -3,13 +3,12 @@
 import * as fs from "node:fs";
 import { getRawPointer } from "node:ffi";
 import { systemError } from "./errno.ts";
-import { call, cString, libc, POLLIN, POLLOUT, poll } from "./node-libc.ts";
+import { call, cString, libc, POLLIN, POLLOUT, poll, writeAll } from "./node-libc.ts";
 import type { Sys } from "./sys.ts";
 
 const O_CLOEXEC = 0o2000000;
 const SYS_pidfd_open = 434n; // the same on every architecture
 const SIGKILL = 9;
-const SIGPIPE = 13;
 
 // spawn.h of glibc. Both of its structures fit into this many bytes.
 const POSIX_SPAWN_SETPGROUP = 0x02;
@@ -27,17 +26,18 @@ function pipe(): [reader: number, writer: number] {
   return [ends[0] ?? -1, ends[1] ?? -1];
 }
 
-/** A NULL-terminated array of strings. `keep` must live as long as the array is used: it holds what that points to. */
-function stringArray(strings: readonly string[]): { pointers: BigUint64Array; keep: Buffer } {
+/** A NULL-terminated array of C strings, the strings behind the pointers in one allocation. */
+function stringArray(strings: readonly string[]): Buffer {
   const texts = strings.map(cString);
-  const keep = Buffer.concat([...texts, Buffer.alloc(1)]);
-  const pointers = new BigUint64Array(strings.length + 1);
-  let at = getRawPointer(keep);
+  const pointerBytes = 8 * (strings.length + 1);
+  const block = Buffer.alloc(texts.reduce((sum, text) => sum + text.length, pointerBytes));
+  const base = getRawPointer(block);
+  let at = pointerBytes;
   texts.forEach((text, index) => {
-    pointers[index] = at;
-    at += BigInt(text.length);
+    block.writeBigUInt64LE(base + BigInt(at), 8 * index);
+    at += text.copy(block, at);
   });
-  return { pointers, keep };
+  return block;
 }
 
 function refuseUnlessZero(syscall: string, errno: number, path?: string): void {
@@ -54,10 +54,8 @@ function start(path: string, argv0: string, env: readonly string[], stdio: reado
     stdio.forEach((fd, at) => {
       refuseUnlessZero("posix_spawn", libc("posix_spawn_file_actions_adddup2", actions, fd, at));
     });
-    // Node ignores SIGPIPE, and what is ignored stays ignored across exec.
-    const pipeSignal = Buffer.alloc(sigsetBytes);
-    pipeSignal.writeUInt32LE(1 << (SIGPIPE - 1), 0);
-    libc("posix_spawnattr_setsigdefault", attributes, pipeSignal);
+    // Node ignores SIGPIPE among others, and what is ignored stays ignored across exec.
+    libc("posix_spawnattr_setsigdefault", attributes, Buffer.alloc(sigsetBytes, 0xff));
     libc("posix_spawnattr_setsigmask", attributes, Buffer.alloc(sigsetBytes));
     libc("posix_spawnattr_setpgroup", attributes, 0);
     libc(
@@ -66,11 +64,7 @@ function start(path: string, argv0: string, env: readonly string[], stdio: reado
       POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK,
     );
     const pid = new Int32Array(1);
-    const argv = stringArray([argv0]);
-    const environment = stringArray(env);
-    const errno = libc("posix_spawn", pid, cString(path), actions, attributes, argv.pointers, environment.pointers);
-    // Named once more, so that neither is collected before the call.
-    if (argv.keep.length + environment.keep.length === 0) throw new Error("unreachable");
+    const errno = libc("posix_spawn", pid, cString(path), actions, attributes, stringArray([argv0]), stringArray(env));
     refuseUnlessZero("exec", errno, path);
     return pid[0] ?? -1;
   } finally {
@@ -98,7 +92,7 @@ function take(outlet: Outlet): void {
   outlet.chunks.push(bytes);
   if (outlet.copyTo === undefined) return;
   try {
-    fs.writeSync(outlet.copyTo, bytes);
+    writeAll(outlet.copyTo, bytes);
   } catch {
     // Nobody reads our standard error; the child is not to suffer for it.
   }
@@ -159,9 +153,10 @@ function attend(pid: number, input: number, stdin: Buffer, outlets: readonly Out
         take(outlet);
         taken = true;
       });
-      if (performance.now() >= deadline && ended === 0) return false;
+      const overdue = performance.now() >= deadline;
       // What it wrote before it ended is read first.
-      if (ended !== 0 && !taken) return true;
+      if (ended !== 0 && (overdue || !taken)) return true;
+      if (overdue) return false;
     }
   } finally {
     if (feeding) stopFeeding();
@@ -188,10 +183,15 @@ export const spawn: Sys["spawn"] = (path, argv0, env, stdin, timeoutMs) => {
   const stdout: Outlet = { fd: output, open: true, chunks: [], copyTo: undefined };
   const stderr: Outlet = { fd: errors, open: true, chunks: [], copyTo: 2 };
   try {
-    const ended = attend(pid, input, Buffer.from(stdin, "utf8"), [stdout, stderr], timeoutMs);
-    if (!ended) endGroup(pid);
-    const [status, signal] = reap(pid);
-    return [ended ? status : -1, signal, textOf(stdout), textOf(stderr)];
+    let ended = false;
+    let status: ReturnType<typeof reap>;
+    try {
+      ended = attend(pid, input, Buffer.from(stdin, "utf8"), [stdout, stderr], timeoutMs);
+    } finally {
+      if (!ended) endGroup(pid);
+      status = reap(pid);
+    }
+    return [ended ? status[0] : -1, status[1], textOf(stdout), textOf(stderr)];
   } finally {
     fs.closeSync(output);
     fs.closeSync(errors);

@@ -28,9 +28,9 @@ const receiveTimeoutMs = 5000;
 
 const ownNetnsPath = "/proc/thread-self/ns/net";
 
-/** An installer that is still writing the executable goes away within seconds. */
-const busyAttempts = 6;
-const busyWaitMs = 1000;
+/** An installer that is still writing the executable is done within seconds. */
+const busyForMs = 6000;
+const busyPollMs = 50;
 
 /** Going back to our own netns failed: nothing this process does from here on can be trusted. */
 export class LostNetnsError extends Error {}
@@ -45,7 +45,8 @@ export function hostOver(sys: Sys): Host {
   }
 
   function ownNetns(): Netns {
-    own ??= netnsOf(sys.open(ownNetnsPath, O_RDONLY, 0), ownNetnsPath);
+    // Kept open: the way back from every other one.
+    own ??= { ...netnsOf(sys.open(ownNetnsPath, O_RDONLY, 0), ownNetnsPath), close: () => {} };
     return own;
   }
 
@@ -60,18 +61,26 @@ export function hostOver(sys: Sys): Host {
       try {
         sys.setns(home.fd, CLONE_NEWNET);
       } catch (cause) {
-        // Every later socket or sysctl of this process would be somebody else's: refuse them all.
+        // Every later socket, sysctl or child of this process would be somebody else's: refuse them all.
         lost = new LostNetnsError("cannot return to our own network namespace", { cause });
         throw lost;
       }
     }
   }
 
+  /** Each makes answers better; a kernel from before it (4.3, 4.12, 4.20) answers all the same. */
+  function ask(fd: number, option: number): void {
+    try {
+      sys.setsockopt(fd, SOL_NETLINK, option, 1);
+    } catch (error) {
+      if (!isErrno(error, "ENOPROTOOPT")) throw error;
+    }
+  }
+
   function openNetlink(protocol: number): NetlinkSocket {
     const fd = sys.socket(AF_NETLINK, SOCK_RAW, protocol);
     try {
-      for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK])
-        sys.setsockopt(fd, SOL_NETLINK, option, 1);
+      for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) ask(fd, option);
       sys.bindNetlink(fd, 0);
     } catch (error) {
       sys.close(fd);
@@ -87,15 +96,18 @@ export function hostOver(sys: Sys): Host {
 
   function exec(path: string, { env, stdin, timeoutMs }: Parameters<Host["exec"]>[1]): ExecResult {
     const overlay = Object.entries(env).map(([key, value]) => `${key}=${value}`);
-    const started = sys.monotonicMs();
-    for (let attempt = 1; ; attempt++) {
+    const giveUpAt = sys.monotonicMs() + busyForMs;
+    for (;;) {
+      // A child starts in the netns its parent stands in.
+      if (lost !== undefined) throw lost;
+      const startedAt = sys.monotonicMs();
       try {
         const [status, signal, stdout, stderr] = sys.spawn(path, path, overlay, stdin, timeoutMs);
-        const timedOut = status === -1 && sys.monotonicMs() - started >= timeoutMs;
+        const timedOut = status === -1 && timeoutMs > 0 && sys.monotonicMs() - startedAt >= timeoutMs;
         return { status, signal, timedOut, stdout, stderr };
       } catch (error) {
-        if (!isErrno(error, "ETXTBSY") || attempt === busyAttempts) throw error;
-        sys.sleepMs(busyWaitMs);
+        if (!isErrno(error, "ETXTBSY") || startedAt >= giveUpAt) throw error;
+        sys.sleepMs(busyPollMs);
       }
     }
   }
