@@ -1,0 +1,103 @@
+// Two runs of one scenario, held against each other. A difference that differences.ts does not name is a failure, and so
+// is one that it names and nobody sees any more.
+import { describe, expect, test } from "vitest";
+import { describeWith } from "../testing/needs.ts";
+import { ours } from "../testing/binaries.ts";
+import { differences } from "./differences.ts";
+import { referenceBin } from "./reference.ts";
+import { play, type Bins, type Played, type Scenario } from "./scenario.ts";
+
+export interface Found {
+  /** Where in what was kept: `2.state.node.links.cni0.mtu`. */
+  readonly path: string;
+  readonly go: unknown;
+  readonly ours: unknown;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+
+/** All places where two values differ; a place one of them lacks is one difference, with all below it. */
+export function findDifferences(go: unknown, mine: unknown, path = ""): Found[] {
+  if (Object.is(go, mine)) return [];
+  if (!isObject(go) || !isObject(mine) || Array.isArray(go) !== Array.isArray(mine)) return [{ path, go, ours: mine }];
+  const keys = new Set([...Object.keys(go), ...Object.keys(mine)]);
+  return [...keys].flatMap((key) => findDifferences(go[key], mine[key], path === "" ? key : `${path}.${key}`));
+}
+
+/** What differs between two runs of a scenario. Results that differ in content are not also held to one order of keys. */
+export function findBetween(go: readonly Played[], mine: readonly Played[]): Found[] {
+  const found = findDifferences(go, mine);
+  const steps = new Set(found.flatMap(({ path }) => /^(\d+)\.stdout\b/.exec(path)?.[1] ?? []));
+  return found.filter(({ path }) => !steps.has(/^(\d+)\.keys\b/.exec(path)?.[1] ?? ""));
+}
+
+/** A way in which ours may differ from Go's: because it is better, or because it is free. */
+export interface Difference {
+  /** Why ours is so. */
+  readonly why: string;
+  /** The test files in which it must be seen; it is allowed in no other. */
+  readonly in: readonly string[];
+  readonly path: RegExp;
+  /** Only in scenarios of such names. */
+  readonly scenario?: RegExp;
+  readonly fits?: (go: unknown, ours: unknown) => boolean;
+}
+
+/** The names of the differences that explain what was found, and what nothing explains. */
+export function explain(
+  file: string,
+  scenario: string,
+  found: readonly Found[],
+): { named: string[]; unexplained: Found[] } {
+  const rules = Object.entries<Difference>(differences).filter(
+    ([, rule]) => rule.in.includes(file) && (rule.scenario?.test(scenario) ?? true),
+  );
+  const named = new Set<string>();
+  const unexplained = found.filter(({ path, go, ours: mine }) => {
+    const rule = rules.find(([, { path: where, fits }]) => where.test(path) && (fits?.(go, mine) ?? true));
+    if (rule !== undefined) named.add(rule[0]);
+    return rule === undefined;
+  });
+  return { named: [...named], unexplained };
+}
+
+/** One difference in one line: the step, where, what Go has, what ours has. */
+export function told(found: Found, go: readonly Played[]): string {
+  const [step = "", ...where] = found.path.split(".");
+  const did = go[Number(step)]?.did;
+  return `${step} (${did}) ${where.join(".")}: Go ${JSON.stringify(found.go)}, ours ${JSON.stringify(found.ours)}`;
+}
+
+const bins: Bins = { ours, go: referenceBin };
+
+/** Plays a scenario with Go's and with ours, side by side on nodes of their own. */
+export async function playBoth(scenario: Scenario): Promise<readonly [readonly Played[], readonly Played[]]> {
+  return await Promise.all([play(scenario, "go", bins), play(scenario, "ours", bins)]);
+}
+
+/** Plays a scenario with Go's twice: what differs then is chance. */
+export async function playGoTwice(scenario: Scenario): Promise<readonly [readonly Played[], readonly Played[]]> {
+  return await Promise.all([play(scenario, "go", bins), play(scenario, "go", bins)]);
+}
+
+/** Makes a test of each scenario, and one that every difference allowed in this file has been seen. */
+export function compareAll(file: string, scenarios: readonly Scenario[]): void {
+  describeWith(["cell", "ip", "go"], `${file}, ours beside the Go plugins`, () => {
+    const seen = new Set<string>();
+    let done = 0;
+    describe("same", () => {
+      test.for(scenarios)("$name", async (scenario) => {
+        const [go, mine] = await playBoth(scenario);
+        const { named, unexplained } = explain(file, scenario.name, findBetween(go, mine));
+        for (const name of named) seen.add(name);
+        done += 1;
+        expect(unexplained.map((each) => told(each, go))).toEqual([]);
+      });
+    });
+    test("every difference that is allowed here is still there", ({ skip }) => {
+      if (done < scenarios.length) skip("only some of the scenarios were run");
+      const allowed = Object.entries<Difference>(differences).filter(([, rule]) => rule.in.includes(file));
+      expect(allowed.map(([name]) => name).filter((name) => !seen.has(name))).toEqual([]);
+    });
+  });
+}

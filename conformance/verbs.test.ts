@@ -1,0 +1,59 @@
+// Every verb of every plugin in every version: a life from before the ADD to after the third DEL.
+import { compareAll } from "./compare.ts";
+import { allVersions, call, hostLocal, kubeBridge, kubeFlannel, kubeSubnet } from "./configs.ts";
+import type { Call, Scenario } from "./scenario.ts";
+import { withResult } from "./scenario.ts";
+
+type Conf = Record<string, unknown>;
+
+/** The calls of one attachment. `goConf` is what Go's plugin is given, where it is not the same one. */
+function life(plugin: string, conf: Conf, more: Partial<Call> = {}, goConf: Conf = conf): Scenario["steps"] {
+  const plain = (verb: string) => call(verb, plugin, conf, { ...more, goConfig: goConf });
+  const after = (verb: string, add: number, extra: Partial<Call> = {}) =>
+    call(verb, plugin, withResult(conf, add), { ...more, goConfig: withResult(goConf, add), ...extra });
+  return [
+    kubeSubnet,
+    // Go's flannel that can be built has the library of CNI 0.4.0; host-local has today's.
+    ...["VERSION", "STATUS", "GC"].map((verb) => ({
+      ...plain(verb),
+      ...(plugin === "flannel" ? { goAs: "host-local" } : {}),
+    })),
+    after("CHECK", 5, {
+      says: /Required prevResult missing|Failed to find address|config version does not allow CHECK|loopback interface is down|prevResult/,
+    }),
+    plain("ADD"),
+    after("CHECK", 5, { says: /config version does not allow CHECK/ }),
+    after("DEL", 5),
+    after("DEL", 5),
+    plain("DEL"),
+    after("CHECK", 5, {
+      says: /Failed to find address|config version does not allow CHECK|loopback interface is down|not found|no such/i,
+    }),
+  ];
+}
+
+const scenarios: Scenario[] = ["", ...allVersions].flatMap((version): Scenario[] => {
+  const cniVersion = version === "" ? undefined : version;
+  const modern = version.startsWith("1.");
+  const named = version === "" ? "no version" : version;
+  return [
+    {
+      name: `host-local, ${named}`,
+      steps: life(
+        "host-local",
+        hostLocal({ subnet: "10.9.0.0/24", routes: [{ dst: "10.8.0.0/16", gw: "10.9.0.1" }] }, { cniVersion }),
+      ),
+    },
+    { name: `bridge, ${named}`, look: "node", steps: life("bridge", kubeBridge(version, { cniVersion })) },
+    { name: `loopback, ${named}`, look: "node", steps: life("loopback", { name: "lo", type: "loopback", cniVersion }) },
+    {
+      name: `flannel, ${named}`,
+      look: "node",
+      steps: modern
+        ? life("flannel", kubeFlannel(version), { goAs: "bridge" }, kubeBridge(version))
+        : life("flannel", kubeFlannel(version, { cniVersion })),
+    },
+  ];
+});
+
+compareAll("verbs", scenarios);
