@@ -4,4 +4,4 @@ import { join } from "node:path";
 const root = join(import.meta.dirname, "..");
 
 /** Where ours are, of the engine the run was asked for. */
-export const ours: string = join(root, "dist", ...(process.env["WEFT_TEST_ENGINE"] === "node" ? ["node"] : []), "bin");
+export const ours: string = join(root, "dist", ...(process.env.WEFT_TEST_ENGINE === "node" ? ["node"] : []), "bin");

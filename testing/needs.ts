@@ -9,7 +9,7 @@ const has = (command: string, ...args: string[]): boolean =>
 
 const features = {
   /** Network and mount namespaces of the test run's own. */
-  cell: () => process.env["WEFT_TEST_CELL"] === "1",
+  cell: () => process.env.WEFT_TEST_CELL === "1",
   /** iproute2, which judges. */
   ip: () => has("ip", "-V"),
   /** The Go reference plugins can be built. */
@@ -28,11 +28,11 @@ export function describeWith(needed: readonly Feature[], name: string, body: () 
     return;
   }
   const line = `${name}: this machine lacks ${missing.join(", ")}`;
-  if (process.env["CI"] === "true") {
+  if (process.env.CI === "true") {
     test(name, () => expect(missing).toEqual([]));
     return;
   }
-  const file = process.env["WEFT_TEST_NOT_RUN"];
+  const file = process.env.WEFT_TEST_NOT_RUN;
   if (file === undefined || file === "") console.error(`NOT RUN: ${line}`);
   else appendFileSync(file, `${line}\n`);
   describe.skip(name, body);

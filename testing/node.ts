@@ -11,6 +11,8 @@ const CLONE_NEWNET = 0x40000000;
 let count = 0;
 
 export interface TestNode {
+  /** Its netns is /run/netns/<name>. */
+  readonly name: string;
   /** Opens the host inside this node. `over` replaces system calls, for faults and for the request of a plugin. */
   host(over?: Partial<Sys>): Host;
   /** Makes a container's netns; returns its path. */
@@ -19,13 +21,16 @@ export interface TestNode {
   ip(args: string, netns?: string): Promise<Record<string, unknown>[]>;
   /** Runs a command in the node; its standard output. */
   run(command: string, ...args: string[]): Promise<string>;
+  /** Whether an address answers an echo request within a second, from the node or from a container. */
+  ping(address: string, netns?: string): Promise<boolean>;
   close(): Promise<void>;
 }
 
 const netnsName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
-/** Makes a node and stands in it until it is closed. Needs the test run's own cell. */
+/** Makes a node and stands in it until it is closed. Refuses outside of the test run's own cell. */
 export async function makeNode(): Promise<TestNode> {
+  if (process.env.WEFT_TEST_CELL !== "1") throw new Error("tests that change a node run by npm test, in a cell");
   const name = `node${process.pid}-${++count}`;
   const home = sys.open("/proc/thread-self/ns/net", 0, 0);
   mkdirSync("/run/netns", { recursive: true });
@@ -37,6 +42,7 @@ export async function makeNode(): Promise<TestNode> {
 
   const run = async (command: string, ...args: string[]) => (await execa(command, args)).stdout;
   return {
+    name,
     host: (over = {}) => hostOver({ ...sys, ...over }),
     async container(label) {
       const netns = `${name}-${label}`;
@@ -50,6 +56,11 @@ export async function makeNode(): Promise<TestNode> {
       return JSON.parse(out === "" ? "[]" : out);
     },
     run,
+    async ping(address, netns) {
+      const inside = netns === undefined ? [] : ["ip", "netns", "exec", netnsName(netns)];
+      const [command = "", ...args] = [...inside, "ping", "-c", "1", "-W", "1", "-q", address];
+      return (await execa(command, args, { reject: false })).exitCode === 0;
+    },
     async close() {
       sys.setns(home, CLONE_NEWNET);
       sys.close(home);

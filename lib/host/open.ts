@@ -50,6 +50,16 @@ export function hostOver(sys: Sys): Host {
     return own;
   }
 
+  function goBack(home: Netns): void {
+    try {
+      sys.setns(home.fd, CLONE_NEWNET);
+    } catch (cause) {
+      // Every later socket, sysctl or child of this process would be somebody else's: refuse them all.
+      lost = new LostNetnsError("cannot return to our own network namespace", { cause });
+      throw lost;
+    }
+  }
+
   function inNetns<T>(netns: Netns | undefined, body: () => T): T {
     if (lost !== undefined) throw lost;
     if (netns === undefined) return body();
@@ -58,13 +68,7 @@ export function hostOver(sys: Sys): Host {
     try {
       return body();
     } finally {
-      try {
-        sys.setns(home.fd, CLONE_NEWNET);
-      } catch (cause) {
-        // Every later socket, sysctl or child of this process would be somebody else's: refuse them all.
-        lost = new LostNetnsError("cannot return to our own network namespace", { cause });
-        throw lost;
-      }
+      goBack(home);
     }
   }
 

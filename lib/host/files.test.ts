@@ -1,0 +1,283 @@
+import { execFileSync, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { isErrno, systemError } from "./errno.ts";
+import { filesOver } from "./files.ts";
+import { sys } from "./node.ts";
+import type { Sys } from "./sys.ts";
+
+const EOPNOTSUPP = 95;
+let directory = "";
+let umask = 0;
+
+beforeEach(() => {
+  directory = fs.mkdtempSync(join(tmpdir(), "weft-files-"));
+  // A runtime's own umask must not show in what we make.
+  umask = process.umask(0o077);
+});
+afterEach(() => {
+  process.umask(umask);
+  fs.rmSync(directory, { recursive: true });
+});
+
+const files = filesOver(sys);
+const at = (name: string): string => join(directory, name);
+const modeOf = (name: string): number => fs.statSync(at(name)).mode & 0o7777;
+const openDescriptors = (): number => fs.readdirSync("/proc/self/fd").length;
+
+/** The names of the system calls that `body` makes, in order. */
+function callsOf(body: (over: ReturnType<typeof filesOver>) => void, over: Partial<Sys> = {}): string[] {
+  const calls: string[] = [];
+  const spied = Object.fromEntries(
+    Object.entries({ ...sys, ...over }).map(([name, call]) => [
+      name,
+      (...args: unknown[]) => {
+        calls.push(name);
+        return (call as (...args: unknown[]) => unknown)(...args);
+      },
+    ]),
+  );
+  body(filesOver(spied as unknown as Sys));
+  return calls;
+}
+
+const withoutUnnamed: Partial<Sys> = {
+  openUnnamed: (path) => {
+    throw systemError("open", EOPNOTSUPP, path);
+  },
+};
+
+describe("replace", () => {
+  test("leaves a complete file of the mode asked for, and no temporary", () => {
+    fs.writeFileSync(at("list"), "old text, longer than the new one");
+    files.replace(at("list"), "new", 0o644);
+    expect(fs.readFileSync(at("list"), "utf8")).toBe("new");
+    expect(modeOf("list")).toBe(0o644);
+    expect(fs.readdirSync(directory)).toEqual(["list"]);
+  });
+
+  test("syncs the file before it gets its name, and the directory after", () => {
+    expect(callsOf((over) => over.replace(at("list"), "new", 0o644))).toEqual(
+      "random open fchmod write fsync close rename open fsync close".split(" "),
+    );
+  });
+
+  test.each(["fchmod", "write", "fsync", "rename"] as const)("a refused %s leaves the old file alone", (refused) => {
+    fs.writeFileSync(at("list"), "old");
+    const before = openDescriptors();
+    const full = filesOver({ ...sys, [refused]: () => expectRefusal(refused) });
+    expect(() => full.replace(at("list"), "new", 0o644)).toThrow("no space left on device");
+    expect(fs.readFileSync(at("list"), "utf8")).toBe("old");
+    expect(fs.readdirSync(directory)).toEqual(["list"]);
+    expect(openDescriptors()).toBe(before);
+  });
+});
+
+function expectRefusal(name: string): never {
+  throw systemError(name, 28);
+}
+
+describe.each([
+  ["nameless until published", {}],
+  ["under a dot name where the file system knows no nameless files", withoutUnnamed],
+] as const)("prepare, %s", (_, over) => {
+  const prepared = filesOver({ ...sys, ...over });
+
+  test("publishes a complete file once, and says where a name is taken", () => {
+    fs.writeFileSync(at("10.1.0.2"), "somebody else's");
+    const file = prepared.prepare(directory, "ours", 0o644);
+    expect(file.publish(at("10.1.0.2"))).toBe(false);
+    expect(file.publish(at("10.1.0.3"))).toBe(true);
+    file.discard();
+    expect(fs.readFileSync(at("10.1.0.2"), "utf8")).toBe("somebody else's");
+    expect(fs.readFileSync(at("10.1.0.3"), "utf8")).toBe("ours");
+    expect(modeOf("10.1.0.3")).toBe(0o644);
+    expect(fs.readdirSync(directory).sort()).toEqual(["10.1.0.2", "10.1.0.3"]);
+  });
+
+  test("leaves nothing when it is discarded", () => {
+    const before = openDescriptors();
+    prepared.prepare(directory, "ours", 0o644).discard();
+    expect(fs.readdirSync(directory)).toEqual([]);
+    expect(openDescriptors()).toBe(before);
+  });
+
+  test("no reader that looks for addresses takes the unpublished file for one", () => {
+    const file = prepared.prepare(directory, "ours", 0o644);
+    expect(fs.readdirSync(directory).filter((name) => !name.startsWith("."))).toEqual([]);
+    file.discard();
+  });
+
+  test("leaves nothing when its text cannot be written", () => {
+    const full = filesOver({ ...sys, ...over, fsync: () => expectRefusal("fsync") });
+    const before = openDescriptors();
+    expect(() => full.prepare(directory, "ours", 0o644)).toThrow("no space left on device");
+    expect(fs.readdirSync(directory)).toEqual([]);
+    expect(openDescriptors()).toBe(before);
+  });
+
+  test("a missing directory is ENOENT", () => {
+    expect(() => prepared.prepare(at("none"), "ours", 0o644)).toThrow(expect.objectContaining({ errno: 2 }));
+  });
+});
+
+test("a file is synced before it is published", () => {
+  const calls = callsOf((over) => over.prepare(directory, "ours", 0o644).publish(at("10.1.0.2")));
+  expect(calls).toEqual("openUnnamed fchmod write fsync link".split(" "));
+});
+
+describe("makeDirectory", () => {
+  test("makes what is missing, each with the mode asked for", () => {
+    files.makeDirectory(at("a/b/c"), 0o755);
+    expect(["a", "a/b", "a/b/c"].map(modeOf)).toEqual([0o755, 0o755, 0o755]);
+  });
+
+  test("leaves what exists as it is, for one system call", () => {
+    fs.mkdirSync(at("a"), 0o700);
+    expect(callsOf((over) => over.makeDirectory(at("a"), 0o755))).toEqual(["mkdir"]);
+    expect(modeOf("a")).toBe(0o700);
+  });
+
+  test("a dangling link in its way is an error, not a loop", () => {
+    fs.symlinkSync(at("nowhere"), at("link"));
+    expect(() => files.makeDirectory(at("link/a"), 0o755)).toThrow(expect.objectContaining({ errno: 2 }));
+  });
+
+  test("a file in its way is an error", () => {
+    fs.writeFileSync(at("file"), "");
+    expect(() => files.makeDirectory(at("file/a"), 0o755)).toThrow("not a directory");
+  });
+});
+
+describe("reading", () => {
+  test("read refuses what is longer than its bound", () => {
+    fs.writeFileSync(at("big"), "x".repeat(5000));
+    expect(files.read(at("big"), 5000)).toHaveLength(5000);
+    expect(() => files.read(at("big"), 4999)).toThrow(expect.objectContaining({ errno: 27 }));
+  });
+
+  test("bytes that are no UTF-8 become U+FFFD", () => {
+    fs.writeFileSync(at("odd"), Buffer.from([0x61, 0xff, 0x62]));
+    expect(files.read(at("odd"))).toBe("a\ufffdb");
+  });
+
+  test("readEnd gives the last bytes, or all of a shorter file", () => {
+    fs.writeFileSync(at("file"), "0123456789");
+    expect(files.readEnd(at("file"), 3)).toBe("789");
+    expect(files.readEnd(at("file"), 30)).toBe("0123456789");
+  });
+
+  test("containing looks into regular files only, and only into their beginning", () => {
+    fs.writeFileSync(at("10.1.0.2"), "pod-a\r\neth0");
+    fs.writeFileSync(at("10.1.0.3"), "pod-b\r\neth0");
+    fs.writeFileSync(at("late"), `${"x".repeat(4096)}pod-a`);
+    fs.mkdirSync(at("pod-a"));
+    fs.symlinkSync(at("10.1.0.2"), at("link"));
+    expect(files.containing(directory, "pod-a")).toEqual(["10.1.0.2"]);
+  });
+
+  test("stat tells kinds apart and is undefined for what is not there", () => {
+    fs.writeFileSync(at("file"), "123");
+    fs.chmodSync(at("file"), 0o640);
+    const facts = fs.statSync(at("file"), { bigint: true });
+    expect(files.stat(at("file"))).toEqual({
+      kind: "file",
+      dev: String(facts.dev),
+      ino: String(facts.ino),
+      mode: 0o640,
+      size: 3,
+      mtimeMs: Number(facts.mtimeNs) / 1e6,
+    });
+    expect(files.stat(directory)?.kind).toBe("directory");
+    expect(files.stat("/dev/null")?.kind).toBe("other");
+    expect(files.stat(at("none"))).toBeUndefined();
+    expect(files.stat(at("file/below"))).toBeUndefined();
+  });
+
+  test("remove says whether there was something", () => {
+    fs.writeFileSync(at("file"), "");
+    expect([files.remove(at("file")), files.remove(at("file"))]).toEqual([true, false]);
+  });
+});
+
+test("write truncates in place and keeps the inode", () => {
+  fs.writeFileSync(at("last"), "10.1.0.200");
+  const { ino } = fs.statSync(at("last"));
+  files.write(at("last"), "10.1.0.3", 0o644);
+  expect(fs.readFileSync(at("last"), "utf8")).toBe("10.1.0.3");
+  expect(fs.statSync(at("last")).ino).toBe(ino);
+  expect(modeOf("last")).toBe(0o644);
+});
+
+describe("lock", () => {
+  const options = { mode: 0o600, timeoutMs: 50 };
+  const flock = (path: string): boolean => {
+    try {
+      execFileSync("flock", ["--nonblock", path, "true"], { stdio: "ignore" });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  test("keeps other processes out until it is released", () => {
+    const lock = files.lock(at("lock"), options);
+    expect(modeOf("lock")).toBe(0o600);
+    expect(flock(at("lock"))).toBe(false);
+    lock?.release();
+    expect(flock(at("lock"))).toBe(true);
+  });
+
+  test("is undefined when the time is up", () => {
+    const first = files.lock(at("lock"), options);
+    const started = performance.now();
+    expect(files.lock(at("lock"), options)).toBeUndefined();
+    expect(performance.now() - started).toBeGreaterThanOrEqual(50);
+    first?.release();
+  });
+
+  test("create: false does not make the file", () => {
+    expect(() => files.lock(at("lock"), { ...options, create: false })).toThrow(expect.objectContaining({ errno: 2 }));
+    expect(fs.readdirSync(directory)).toEqual([]);
+  });
+
+  test("a lock on a file that lost its name while we waited is taken again on the new one", () => {
+    let opened = 0;
+    const racing = filesOver({
+      ...sys,
+      flock(fd, timeoutMs) {
+        if (++opened === 1) fs.renameSync(at("lock"), at("old"));
+        return sys.flock(fd, timeoutMs);
+      },
+    });
+    const lock = racing.lock(at("lock"), options);
+    expect(opened).toBe(2);
+    expect([flock(at("lock")), flock(at("old"))]).toEqual([false, true]);
+    lock?.release();
+  });
+
+  test("goes with the process that held it, however that ended", async () => {
+    const holder = spawn("flock", [at("lock"), "sh", "-c", "echo held; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "ignore"],
+      detached: true,
+    });
+    await new Promise((resolve) => holder.stdout.once("data", resolve));
+    expect(files.lock(at("lock"), options)).toBeUndefined();
+    process.kill(-(holder.pid ?? 0), "SIGKILL");
+    const lock = files.lock(at("lock"), { mode: 0o600, timeoutMs: 5000 });
+    expect(lock).toBeDefined();
+    lock?.release();
+  });
+});
+
+test("errors say what was tried on which path, as Go's do", () => {
+  try {
+    files.read("/no/such/file");
+    expect.unreachable();
+  } catch (error) {
+    expect(isErrno(error, "ENOENT")).toBe(true);
+    expect((error as Error).message).toBe("open /no/such/file: no such file or directory");
+  }
+});
