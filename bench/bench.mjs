@@ -8,14 +8,15 @@
 //   --quick        few rounds: a look, not a measurement
 //   --rows REGEX   only what matches, e.g. --rows 'flannel ADD'
 //   --engine node  the Node build as well (fewer rounds: it takes ten times as long as the rest)
-//   --bin DIR      these executables instead of this tree's, to compare builds
+//   --bin DIR      these executables instead of this tree's
+//   --also DIR     these as well, as one more lane: the way to compare two builds (may be given more than once)
 //   --cgo          Go's plugins as a plain `go install` makes them where there is a gcc: dynamically linked. Releases are
 //                  static, and that is what is measured without it
 //
 // Plain JavaScript for Node 20, because it runs before anything is installed. Where to read next: inside.mjs (one run),
 // rows.mjs (what is measured), harness.c (how), floor.c, report.mjs.
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled, modernNode, root } from "../build/bootstrap.mjs";
 
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     rows: { type: "string" },
     engine: { type: "string", multiple: true, default: [] },
     bin: { type: "string" },
+    also: { type: "string", multiple: true, default: [] },
     cgo: { type: "boolean", default: false },
   },
 });
@@ -33,6 +35,7 @@ ensureInstalled();
 const { buildPrograms } = await import("./programs.mjs");
 const lanes = { weft: values.bin ?? ensureBuilt("embedded") };
 if (values.engine.includes("node")) lanes.node = ensureBuilt("node");
+for (const directory of values.also) lanes[basename(directory)] = directory;
 let programs;
 try {
   programs = await buildPrograms(values.cgo);

@@ -8,7 +8,7 @@ import { runPlan } from "./plan.mjs";
 import { report } from "./report.mjs";
 import { scenarios } from "./rows.mjs";
 
-const { harness, peers, lanes: sources, quick, rows: only, bin, cgo } = JSON.parse(process.argv[2]);
+const { harness, peers, lanes: sources, quick, rows: only, bin, also, cgo } = JSON.parse(process.argv[2]);
 const names = ["flannel", "bridge", "host-local", "loopback"];
 const work = join(root, ".cache/bench/run");
 /** The measuring is spread over so many passes, each on fresh copies: a copy's place in the page cache shifts its times. */
@@ -139,6 +139,6 @@ report({
   bytes: Object.fromEntries(lanes.map(({ name }) => [name, bytesOnDisk(join(work, "bin", name))])),
   peers,
   cgo,
-  whole: !quick && only === undefined && bin === undefined && !cgo && !("node" in sources),
+  whole: !quick && only === undefined && bin === undefined && also.length === 0 && !cgo && !("node" in sources),
 });
 rmSync(work, { recursive: true, force: true });

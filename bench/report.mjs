@@ -8,6 +8,10 @@ import { plot } from "./plot.mjs";
 import { compare, summarize } from "./statistics.mjs";
 
 const titles = { go: "Go", weft: "Weft", node: "Weft on Node", floorGlibc: "floor, glibc", floorMusl: "floor, musl" };
+const titleOf = (lane) => titles[lane] ?? lane;
+
+/** Lanes beside the four of every run: the Node build, or other builds. */
+const extras = (lanes) => lanes.filter((lane) => !["go", "weft", "floorGlibc", "floorMusl"].includes(lane));
 
 const fixed = (value, digits) => (value === undefined || Number.isNaN(value) ? "–" : value.toFixed(digits));
 const ms = (value) => fixed(value, value < 10 ? 2 : 1);
@@ -32,18 +36,18 @@ function rowsOf({ measured, samples, counts, lanes }) {
         toGo: ratio("weft", "go"),
         toFloorGlibc: ratio("weft", "floorGlibc"),
         toFloorMusl: ratio("weft", "floorMusl"),
-        nodeToGo: ratio("node", "go"),
+        extrasToGo: Object.fromEntries(extras(lanes).map((lane) => [lane, ratio(lane, "go")])),
       };
     }),
   );
 }
 
 function wallTable(rows, lanes) {
-  const head = ["call", ...lanes.map((lane) => titles[lane]), "Weft to Go", "±", "to glibc floor", "to musl floor"];
-  const node = lanes.includes("node");
+  const head = ["call", ...lanes.map(titleOf), "Weft to Go", "±", "to glibc floor", "to musl floor"];
+  const more = extras(lanes);
   return table(
-    node ? [...head, "Node to Go"] : head,
-    rows.map(({ title, lanes: figures, toGo, toFloorGlibc, toFloorMusl, nodeToGo }) => [
+    [...head, ...more.map((lane) => `${titleOf(lane)} to Go`)],
+    rows.map(({ title, lanes: figures, toGo, toFloorGlibc, toFloorMusl, extrasToGo }) => [
       title,
       ...lanes.map((lane) =>
         figures[lane] === undefined ? "–" : `${ms(figures[lane].wallMs)} (${ms(figures[lane].wallMinMs)})`,
@@ -52,7 +56,7 @@ function wallTable(rows, lanes) {
       fixed(toGo.error, 2),
       fixed(toFloorGlibc?.wall, 2),
       fixed(toFloorMusl?.wall, 2),
-      ...(node ? [fixed(nodeToGo?.wall, 2)] : []),
+      ...more.map((lane) => fixed(extrasToGo[lane]?.wall, 2)),
     ]),
   );
 }
@@ -135,7 +139,7 @@ counted by strace in a run of their own.
 
 ${costTable(rows, lanes)}
 
-Bytes on disk of all four names: ${lanes.map((lane) => `${titles[lane]} ${(bytes[lane] / 1e6).toFixed(2)} MB`).join(", ")}.
+Bytes on disk of all four names: ${lanes.map((lane) => `${titleOf(lane)} ${(bytes[lane] / 1e6).toFixed(2)} MB`).join(", ")}.
 `;
   console.log(text);
   if (!whole) return console.log("Not a whole run: bench/results.* stay as they are.");
