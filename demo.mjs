@@ -3,12 +3,21 @@
 // Needs no root (an ordinary user gets a user namespace), no `ip` and no `ping`. `--engine node` shows the Node build.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { ensureBuilt, ensureInstalled, modernNode, namespaceSwitch, root, unshareFlags } from "./build/bootstrap.mjs";
+import { parseArgs } from "node:util";
+import {
+  engineFor,
+  ensureBuilt,
+  ensureInstalled,
+  modernNode,
+  namespaceSwitch,
+  root,
+  unshareFlags,
+} from "./build/bootstrap.mjs";
 
-const engine = process.argv.includes("node") ? "node" : "embedded";
+const { values } = parseArgs({ options: { engine: { type: "string" } } });
 
 ensureInstalled();
-const bin = ensureBuilt(engine);
+const bin = ensureBuilt(engineFor(values.engine));
 
 const unshare = unshareFlags();
 if (spawnSync("unshare", [...unshare, "true"], { stdio: "ignore" }).status !== 0) {

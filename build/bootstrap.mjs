@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { chooseEngine } from "./engine.mjs";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -53,14 +54,28 @@ function newestChange(paths) {
 
 const sources = ["lib", "plugins", "weft", "host", "build", "build.mjs", "package.json", "package-lock.json"];
 
+function isFresh(engine) {
+  const built = statSync(join(binDirectory(engine), "weft"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return built > newestChange(sources.map((path) => join(root, path)));
+}
+
+/** The engine asked for, or the one this machine can build. Executables that are up to date need no tools. */
+export function engineFor(asked) {
+  if ((asked ?? "embedded") === "embedded" && isFresh("embedded")) return "embedded";
+  try {
+    return chooseEngine(asked);
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
+  }
+}
+
 /** Builds the engine's executables when a source is newer than they are. Returns their directory. */
 export function ensureBuilt(engine) {
-  const bin = binDirectory(engine);
-  const built = statSync(join(bin, "weft"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (built > newestChange(sources.map((path) => join(root, path)))) return bin;
+  if (isFresh(engine)) return binDirectory(engine);
   const done = spawnSync(modernNode(), [join(root, "build.mjs"), "--engine", engine], { cwd: root, stdio: "inherit" });
   if (done.status !== 0) process.exit(done.status ?? 1);
-  return bin;
+  return binDirectory(engine);
 }
 
 /** What unshare(1) needs to give a command network and mount namespaces: an ordinary user needs a user namespace too. */
@@ -73,6 +88,8 @@ export function namespaceSwitch() {
   const switches = [
     ["kernel.unprivileged_userns_clone", "0"],
     ["user.max_user_namespaces", "0"],
+    ["user.max_net_namespaces", "0"],
+    ["user.max_mnt_namespaces", "0"],
     ["kernel.apparmor_restrict_unprivileged_userns", "1"],
   ];
   for (const [name, forbidding] of switches) {

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { globSync, linkSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { binDirectory, root } from "./bootstrap.mjs";
-import { buildEmbedded, whyNotEmbedded } from "./embedded.mjs";
+import { buildEmbedded } from "./embedded.mjs";
+import { chooseEngine, homeTarget } from "./engine.mjs";
 import { buildNodeEngine } from "./node-engine.mjs";
 import { writeNotice } from "./notice.mjs";
 import { writeValidators } from "./schemas.mjs";
@@ -33,17 +34,6 @@ function buildIdOf(engine, version) {
   return hash.digest("hex").slice(0, 16);
 }
 
-function chooseEngine(asked, target) {
-  if (asked !== undefined && asked !== "embedded" && asked !== "node")
-    throw new Error(`--engine is embedded or node, got ${asked}`);
-  const reason = whyNotEmbedded(target);
-  if (asked === "node") return "node";
-  if (reason === undefined) return "embedded";
-  if (asked === "embedded") throw new Error(`the embedded engine cannot be built: ${reason}`);
-  console.log(`engine: node, because ${reason}`);
-  return "node";
-}
-
 /** Gives the executable its names. A new file each time: the old one may be running. */
 function linkNames(file, bin) {
   mkdirSync(bin, { recursive: true });
@@ -53,14 +43,13 @@ function linkNames(file, bin) {
   }
 }
 
-export async function build({ engine: asked, target = process.arch === "arm64" ? "aarch64" : "x86_64" }) {
-  const native = target === (process.arch === "arm64" ? "aarch64" : "x86_64");
+export async function build({ engine: asked, target = homeTarget }) {
   const engine = chooseEngine(asked, target);
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   await writeValidators();
   const facts = { version, buildId: buildIdOf(engine, version), target };
   const file = engine === "embedded" ? await buildEmbedded(facts) : await buildNodeEngine(facts);
-  const bin = native ? binDirectory(engine) : join(root, "dist", target, "bin");
+  const bin = target === homeTarget ? binDirectory(engine) : join(root, "dist", target, "bin");
   linkNames(file, bin);
   writeNotice(engine, join(dirname(bin), "NOTICE"));
   const size = (statSync(join(bin, "weft")).size / 1e6).toFixed(2);

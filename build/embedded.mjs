@@ -17,22 +17,9 @@ import { execa } from "execa";
 import { root } from "./bootstrap.mjs";
 
 const work = join(root, "dist/embedded");
-const oldestRust = [1, 87];
 
 const output = (command, ...args) => spawnSync(command, args, { encoding: "utf8" }).stdout?.trim() ?? "";
 const runs = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
-
-/** Why this engine cannot be built here; undefined when it can. */
-export function whyNotEmbedded(target) {
-  const rust = output("rustc", "--version").match(/^rustc (\d+)\.(\d+)/);
-  if (!runs("cargo") || rust === null) return "there is no cargo here";
-  const [major, minor] = [Number(rust[1]), Number(rust[2])];
-  if (major < oldestRust[0] || (major === oldestRust[0] && minor < oldestRust[1]))
-    return `rustc ${major}.${minor} is older than ${oldestRust.join(".")}`;
-  const compiler = target === "aarch64" && process.arch !== "arm64" ? "aarch64-linux-gnu-gcc" : "gcc";
-  if (!runs(compiler)) return `there is no ${compiler} here`;
-  return undefined;
-}
 
 /** Whether rustc can build for a triple, fetching its library where there is a rustup. */
 function hasTarget(triple) {
