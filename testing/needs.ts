@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { reference } from "./binaries.ts";
 
 const has = (command: string): boolean =>
   (process.env.PATH ?? "").split(":").some((directory) => existsSync(join(directory, command)));
@@ -25,8 +26,8 @@ const machine = {
   /** iproute2, which judges. */
   ip: () => has("ip"),
   ping: () => has("ping"),
-  /** The Go reference plugins can be built. */
-  go: () => has("go"),
+  /** The Go reference plugins are built. */
+  go: () => existsSync(join(reference, "cnitool")),
   strace: () => has("strace"),
   nft: () => has("nft"),
   iptables: () => has("iptables"),

@@ -1,9 +1,10 @@
 // Addresses of links: RTM_NEWADDR and its kin with struct ifaddrmsg and the attributes of linux/if_addr.h.
 import { formatPrefix, lastOf, type Prefix } from "../../ip/prefix.ts";
 import { ipFromBytes, type Family } from "../../ip/ip.ts";
-import { attrSet, blob, ip, u32, WireError } from "../wire/attrs.ts";
+import { attrSet, WireError } from "../wire/attrs.ts";
+import { sourceOf, type Writer } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
-import type { Writer } from "../wire/writer.ts";
+import { blob, ip, u32 } from "../wire/kinds.ts";
 
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
@@ -93,13 +94,13 @@ export function listAddrs(ifIndex: number): Request {
 export function decodeAddr(payload: Uint8Array): Addr | undefined {
   if (payload.length < ifaddrmsgBytes)
     throw new WireError(`ifaddrmsg: want ${ifaddrmsgBytes} bytes, got ${payload.length}`);
+  const source = sourceOf(payload);
   const [, length = 0, , scope = 0] = payload;
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  const { address, local, flags = 0 } = heardAddrAttrs.decode(payload, ifaddrmsgBytes);
+  const { address, local, flags = 0 } = heardAddrAttrs.read(source, ifaddrmsgBytes, payload.length);
   const value = ipFromBytes(local ?? address ?? new Uint8Array(0));
   if (value === undefined) return undefined;
   return {
-    ifIndex: view.getUint32(4, true),
+    ifIndex: source.words[1] ?? 0,
     prefix: { ip: value, length },
     scope,
     tentative: (flags & IFA_F_TENTATIVE) !== 0,

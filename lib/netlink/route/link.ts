@@ -1,9 +1,10 @@
 // Links: what RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK and RTM_GETLINK of linux/rtnetlink.h say, with the attributes of
 // linux/if_link.h that we use, for the kinds bridge and veth.
 import type { Mac } from "../../ip/mac.ts";
-import { attrSet, blob, cstring, i32, mac, nest, u16, u8, u32, WireError } from "../wire/attrs.ts";
+import { attrSet, WireError } from "../wire/attrs.ts";
+import { sourceOf, type Writer } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
-import type { Writer } from "../wire/writer.ts";
+import { blob, cstring, i32, mac, nest, u16, u8, u32 } from "../wire/kinds.ts";
 
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
@@ -102,14 +103,14 @@ function ifinfomsg(family: number, ifIndex: number, flags: number, change: numbe
 export function decodeLink(payload: Uint8Array): Link {
   if (payload.length < ifinfomsgBytes)
     throw new WireError(`ifinfomsg: want ${ifinfomsgBytes} bytes, got ${payload.length}`);
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  const flags = view.getUint32(8, true);
-  const attrs = linkAttrs.decode(payload, ifinfomsgBytes);
+  const source = sourceOf(payload);
+  const [, ifIndex = 0, flags = 0] = source.words;
+  const attrs = linkAttrs.read(source, ifinfomsgBytes, payload.length);
   const { kind, data, slaveKind, slaveData } = attrs.info ?? {};
   const bridge = kind === "bridge" && data !== undefined ? bridgeAttrs.decode(data) : undefined;
   const port = slaveKind === "bridge" && slaveData !== undefined ? portAttrs.decode(slaveData) : undefined;
   return {
-    ifIndex: view.getInt32(4, true),
+    ifIndex,
     name: attrs.name ?? "",
     mac: attrs.mac === "" ? undefined : attrs.mac,
     mtu: attrs.mtu ?? 0,

@@ -1,19 +1,9 @@
 // What a bridge tells one of its ports: hairpin, isolation, VLANs. Messages of family AF_BRIDGE; IFLA_PROTINFO with
 // IFLA_BRPORT_* of linux/if_link.h, IFLA_AF_SPEC with IFLA_BRIDGE_* of linux/if_bridge.h.
-import {
-  attrSet,
-  blob,
-  nest,
-  u16,
-  u32,
-  WireError,
-  type AttrSet,
-  type Kind,
-  type Table,
-  type UnknownAttr,
-} from "../wire/attrs.ts";
+import { attrSet, WireError } from "../wire/attrs.ts";
+import { sourceOf, type Writer } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
-import type { Writer } from "../wire/writer.ts";
+import { many, nest, u16, u32 } from "../wire/kinds.ts";
 import { portAttrs } from "./link.ts";
 
 const RTM_DELLINK = 17;
@@ -28,30 +18,14 @@ const BRIDGE_VLAN_INFO_RANGE_BEGIN = 8;
 const BRIDGE_VLAN_INFO_RANGE_END = 16;
 const ifinfomsgBytes = 16;
 
-/** IFLA_BRIDGE_*: struct bridge_vlan_info { u16 flags; u16 vid } is kept as bytes. */
-const bridgeSpec = attrSet("IFLA_BRIDGE", { flags: [0, u16], vlan: [2, blob] });
-/** IFLA_AF_SPEC with an IFLA_BRIDGE_VLAN_INFO for each: repeats, which a table does not hold. */
-const vlanSpec: Kind<readonly Uint8Array[]> = {
-  encode(writer, infos) {
-    bridgeSpec.encode(writer, { flags: BRIDGE_FLAGS_MASTER });
-    for (const vlan of infos) bridgeSpec.encode(writer, { vlan });
-  },
-  decode: (bytes) => infosIn(bytes),
-  inside: { offset: 0, set: bridgeSpec as unknown as AttrSet<Table> },
-};
+/** IFLA_BRIDGE_*; a VLAN is struct bridge_vlan_info { u16 flags; u16 vid }, read as one little-endian word. */
+const bridgeSpec = attrSet("IFLA_BRIDGE", { flags: [0, u16], vlans: [2, many(u32)] });
 const portLinkAttrs = attrSet("IFLA", {
   master: [10, u32],
   protinfo: [12, nest(portAttrs, { flagged: true })],
-  vlans: [26, vlanSpec],
+  spec: [26, nest(bridgeSpec)],
   extMask: [29, u32],
 });
-
-const noAttrs = attrSet("IFLA_BRIDGE", {});
-function infosIn(spec: Uint8Array): Uint8Array[] {
-  const repeats: UnknownAttr[] = [];
-  noAttrs.decode(spec, 0, spec.length, repeats);
-  return repeats.filter(({ type, bytes }) => type === 2 && bytes.length === 4).map(({ bytes }) => bytes);
-}
 
 function header(ifIndex: number): (writer: Writer) => void {
   return (writer) => {
@@ -96,12 +70,10 @@ export interface PortVlans {
   readonly untagged: boolean;
 }
 
-function vlanInfo(flags: number, id: number): Uint8Array {
-  return Uint8Array.of(flags, 0, id & 255, id >> 8);
-}
+const vlanInfo = (flags: number, id: number): number => flags | (id << 16);
 
 /** A port's VLANs as the kernel lists them: one entry for one, a begin and an end for several. */
-function vlanInfos({ first, last, pvid, untagged }: PortVlans): Uint8Array[] {
+function vlanInfos({ first, last, pvid, untagged }: PortVlans): number[] {
   const flags = (pvid ? BRIDGE_VLAN_INFO_PVID : 0) | (untagged ? BRIDGE_VLAN_INFO_UNTAGGED : 0);
   if (first === last) return [vlanInfo(flags, first)];
   return [vlanInfo(flags | BRIDGE_VLAN_INFO_RANGE_BEGIN, first), vlanInfo(flags | BRIDGE_VLAN_INFO_RANGE_END, last)];
@@ -114,7 +86,8 @@ function vlanRequest(verb: "add" | "del", ifIndex: number, vlans: readonly PortV
     type: verb === "add" ? RTM_SETLINK : RTM_DELLINK,
     flags: NLM_F_ACK,
     header: header(ifIndex),
-    attrs: (writer) => portLinkAttrs.encode(writer, { vlans: vlans.flatMap(vlanInfos) }),
+    attrs: (writer) =>
+      portLinkAttrs.encode(writer, { spec: { flags: BRIDGE_FLAGS_MASTER, vlans: vlans.flatMap(vlanInfos) } }),
     set: portLinkAttrs,
   };
 }
@@ -140,13 +113,13 @@ export function listVlans(): Request {
 export function decodeVlans(payload: Uint8Array, ifIndex: number): PortVlan[] | undefined {
   if (payload.length < ifinfomsgBytes)
     throw new WireError(`ifinfomsg: want ${ifinfomsgBytes} bytes, got ${payload.length}`);
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  if (view.getInt32(4, true) !== ifIndex) return undefined;
+  const source = sourceOf(payload);
+  if (source.words[1] !== ifIndex) return undefined;
   const vlans: PortVlan[] = [];
   let rangeFrom = 0;
-  for (const info of portLinkAttrs.decode(payload, ifinfomsgBytes).vlans ?? []) {
-    const [flags = 0, , low = 0, high = 0] = info;
-    const id = low | (high << 8);
+  for (const info of portLinkAttrs.read(source, ifinfomsgBytes, payload.length).spec?.vlans ?? []) {
+    const flags = info & 0xffff;
+    const id = info >>> 16;
     if ((flags & BRIDGE_VLAN_INFO_RANGE_BEGIN) !== 0) {
       rangeFrom = id;
       continue;

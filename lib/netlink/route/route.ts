@@ -1,9 +1,10 @@
 // Routes: RTM_NEWROUTE and its kin with struct rtmsg and the attributes of linux/rtnetlink.h.
 import { formatIp, ipFromBytes, type Family, type Ip } from "../../ip/ip.ts";
 import { formatPrefix, type Prefix } from "../../ip/prefix.ts";
-import { attrSet, blob, ip, nest, u32, WireError } from "../wire/attrs.ts";
+import { attrSet, WireError } from "../wire/attrs.ts";
+import { sourceOf, type Writer } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
-import type { Writer } from "../wire/writer.ts";
+import { blob, ip, nest, u32 } from "../wire/kinds.ts";
 import { addressFamily } from "./addr.ts";
 
 const RTM_NEWROUTE = 24;
@@ -144,11 +145,11 @@ export function listRoutes(family: Family): Request {
 /** Reads RTM_NEWROUTE; undefined for a cached or non-unicast route. */
 export function decodeRoute(payload: Uint8Array, family: Family): Route | undefined {
   if (payload.length < rtmsgBytes) throw new WireError(`rtmsg: want ${rtmsgBytes} bytes, got ${payload.length}`);
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const source = sourceOf(payload);
   const [rtFamily, length = 0, , , table = 0, protocol = 0, , type] = payload;
-  if (rtFamily !== addressFamily(family) || type !== RTN_UNICAST || (view.getUint32(8, true) & RTM_F_CLONED) !== 0)
+  if (rtFamily !== addressFamily(family) || type !== RTN_UNICAST || ((source.words[2] ?? 0) & RTM_F_CLONED) !== 0)
     return undefined;
-  const attrs = heardRouteAttrs.decode(payload, rtmsgBytes);
+  const attrs = heardRouteAttrs.read(source, rtmsgBytes, payload.length);
   const dst = attrs.dst === undefined ? { family, value: 0n } : ipFromBytes(attrs.dst);
   if (dst === undefined) return undefined;
   return {

@@ -1,9 +1,10 @@
 // Requests and replies over one netlink socket: framing, sequence numbers, acks, dumps. struct nlmsghdr of
 // linux/netlink.h: u32 length, u16 type, u16 flags, u32 sequence, u32 port. Knows no protocol on top.
 import type { NetlinkSocket } from "../../host/host.ts";
-import { attrSet, cstring, u32, WireError, type AttrSet, type Table } from "./attrs.ts";
+import { attrSet, WireError, type AttrSet, type Table } from "./attrs.ts";
+import { sourceOf, Writer } from "./bytes.ts";
 import { NetlinkError } from "./error.ts";
-import { Writer } from "./writer.ts";
+import { cstring, u32 } from "./kinds.ts";
 
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
@@ -54,17 +55,17 @@ interface Frame extends Message {
 
 /** The messages in one datagram. Throws a WireError where a length lies. */
 export function parseFrames(datagram: Uint8Array): Frame[] {
-  const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
+  const { bytes, words } = sourceOf(datagram);
   const frames: Frame[] = [];
-  for (let at = 0; at < datagram.length; ) {
-    const length = at + headerBytes <= datagram.length ? view.getUint32(at, true) : 0;
-    if (length < headerBytes || at + length > datagram.length)
-      throw new WireError(`netlink message at byte ${at} claims ${length} of ${datagram.length - at} bytes`);
+  for (let at = 0; at < bytes.length; ) {
+    const [length = 0, typeAndFlags = 0, sequence = 0] = words.subarray(at >>> 2, (at >>> 2) + 3);
+    if (at + headerBytes > bytes.length || length < headerBytes || at + length > bytes.length)
+      throw new WireError(`netlink message at byte ${at} claims ${length} of ${bytes.length - at} bytes`);
     frames.push({
-      type: view.getUint16(at + 4, true),
-      flags: view.getUint16(at + 6, true),
-      sequence: view.getUint32(at + 8, true),
-      payload: datagram.subarray(at + headerBytes, at + length),
+      type: typeAndFlags & 0xffff,
+      flags: typeAndFlags >>> 16,
+      sequence,
+      payload: bytes.subarray(at + headerBytes, at + length),
     });
     at += (length + 3) & ~3;
   }
@@ -166,10 +167,9 @@ export class Conversation {
       request.header(writer);
       const attrsFrom = writer.length;
       request.attrs?.(writer);
-      writer.u32(writer.length - from, from);
-      writer.u16(request.type, from + 4);
-      writer.u16(NLM_F_REQUEST | request.flags, from + 6);
-      writer.u32(sequence, from + 8);
+      writer.setU32(from, writer.length - from);
+      writer.setU32(from + 4, request.type | ((NLM_F_REQUEST | request.flags) << 16));
+      writer.setU32(from + 8, sequence);
       return { request, sequence, from, attrsFrom, to: writer.length };
     });
     return { bytes: writer.bytes(), sent };
@@ -180,16 +180,12 @@ export class Conversation {
 function errorOf(frame: Frame, { request, from, attrsFrom, to }: Sent, bytes: Uint8Array): NetlinkError | undefined {
   const { payload, flags } = frame;
   if (payload.length < 4) throw new WireError(`netlink error of ${payload.length} bytes`);
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  const errno = -view.getInt32(0, true);
+  const [code = 0, echoedLength = 0] = sourceOf(payload).words;
+  const errno = -(code | 0);
   if (errno <= 0) return undefined;
   // An error carries the request's header, or the whole request where the kernel did not cap it; then its attributes.
   const echoed =
-    frame.type === NLMSG_DONE
-      ? 0
-      : (flags & NLM_F_CAPPED) !== 0 || payload.length < 8
-        ? headerBytes
-        : view.getUint32(4, true);
+    frame.type === NLMSG_DONE ? 0 : (flags & NLM_F_CAPPED) !== 0 || payload.length < 8 ? headerBytes : echoedLength;
   const tlvsFrom = 4 + ((echoed + 3) & ~3);
   const ack = (flags & NLM_F_ACK_TLVS) !== 0 && tlvsFrom <= payload.length ? ackAttrs.decode(payload, tlvsFrom) : {};
   const attribute = ack.offset === undefined ? undefined : request.set?.nameAt(bytes, attrsFrom, to, from + ack.offset);

@@ -1,0 +1,105 @@
+// Bytes going out and bytes that came in. Netlink keeps everything at multiples of four in the host's byte order, which
+// is little endian on every machine this is built for, so both are also looked at as 32-bit words: for an interpreter
+// one word is a quarter of the work of four bytes. Kinds whose order is the network's say so in their name.
+import { utf8Bytes, utf8Text } from "../../host/utf8.ts";
+
+/** Received bytes, and the same as words. */
+export interface Source {
+  readonly bytes: Uint8Array;
+  /** Without the last bytes, where they are no whole word. */
+  readonly words: Uint32Array;
+}
+
+/** Looks at bytes as words; copies them only where their place in memory forbids it. */
+export function sourceOf(bytes: Uint8Array): Source {
+  const aligned = (bytes.byteOffset & 3) === 0 ? bytes : bytes.slice();
+  return { bytes: aligned, words: new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2) };
+}
+
+/** The text between two places; names are ASCII but for whatever somebody else chose to call a link. */
+export function textIn(bytes: Uint8Array, at: number, end: number): string {
+  let text = "";
+  for (let each = at; each < end; each++) {
+    const byte = bytes[each] ?? 0;
+    if (byte >= 0x80) return utf8Text(bytes.subarray(at, end));
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
+
+/** One buffer that grows. Its bytes are zero until written, which is what padding has to be. */
+export class Writer {
+  #bytes = new Uint8Array(1024);
+  #words = new Uint32Array(this.#bytes.buffer);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What has been written; valid until the next write. */
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Makes room for `count` zero bytes and returns where they begin. */
+  skip(count: number): number {
+    const at = this.#length;
+    this.#length = at + count;
+    if (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array((Math.max(this.#length, this.#bytes.length * 2) + 3) & ~3);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+      this.#words = new Uint32Array(larger.buffer);
+    }
+    return at;
+  }
+
+  u8(value: number): void {
+    const at = this.skip(1);
+    this.#bytes[at] = value;
+  }
+
+  u16(value: number): void {
+    const at = this.skip(2);
+    this.#bytes[at] = value;
+    this.#bytes[at + 1] = value >>> 8;
+  }
+
+  /** A word, at a multiple of four. */
+  u32(value: number): void {
+    this.setU32(this.skip(4), value);
+  }
+
+  /** Overwrites a word, at a multiple of four. */
+  setU32(at: number, value: number): void {
+    if ((at & 3) !== 0) throw new RangeError(`a word at byte ${at}`);
+    this.#words[at >>> 2] = value;
+  }
+
+  put(bytes: Uint8Array): void {
+    const at = this.skip(bytes.length);
+    this.#bytes.set(bytes, at);
+  }
+
+  /** UTF-8, without a terminating zero. */
+  text(text: string): void {
+    const at = this.skip(text.length);
+    for (let each = 0; each < text.length; each++) {
+      const code = text.charCodeAt(each);
+      if (code >= 0x80) {
+        this.#bytes.fill(0, at, at + each);
+        this.#length = at;
+        this.put(utf8Bytes(text));
+        return;
+      }
+      this.#bytes[at + each] = code;
+    }
+  }
+
+  /** Zero bytes up to a multiple of four. */
+  align(): void {
+    const over = this.#length & 3;
+    if (over !== 0) this.skip(4 - over);
+  }
+}

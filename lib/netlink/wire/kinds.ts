@@ -1,0 +1,100 @@
+// The kinds of values that netlink attributes hold: only those that a table uses.
+import { ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
+import { macBytes, macFromBytes, type Mac } from "../../ip/mac.ts";
+import { WireError, type AttrSet, type Kind, type Table, type Values } from "./attrs.ts";
+import { textIn } from "./bytes.ts";
+
+export const u8: Kind<number> = {
+  size: 1,
+  encode: (writer, value) => writer.u8(value),
+  decode: ({ bytes }, at) => bytes[at] ?? 0,
+};
+
+export const u16: Kind<number> = {
+  size: 2,
+  encode: (writer, value) => writer.u16(value),
+  decode: ({ bytes }, at) => (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8),
+};
+
+export const u32: Kind<number> = {
+  size: 4,
+  encode: (writer, value) => writer.u32(value),
+  decode: ({ words }, at) => words[at >>> 2] ?? 0,
+};
+
+export const i32: Kind<number> = {
+  size: 4,
+  encode: (writer, value) => writer.u32(value),
+  decode: ({ words }, at) => (words[at >>> 2] ?? 0) | 0,
+};
+
+/** Text with its terminating zero; what comes after a zero is not part of it. */
+export const cstring: Kind<string> = {
+  size: 0,
+  encode(writer, value) {
+    writer.text(value);
+    writer.u8(0);
+  },
+  decode({ bytes }, at, end) {
+    let to = at;
+    while (to < end && bytes[to] !== 0) to++;
+    return textIn(bytes, at, to);
+  },
+};
+
+/** A hardware address. Links other than Ethernet have longer ones, or none: they are no error of the sender. */
+export const mac: Kind<Mac> = {
+  size: 0,
+  encode: (writer, value) => writer.put(macBytes(value)),
+  decode: ({ bytes }, at, end) => macFromBytes(bytes.subarray(at, end)),
+};
+
+export const ip: Kind<Ip> = {
+  size: 0,
+  encode: (writer, value) => writer.put(ipBytes(value)),
+  decode({ bytes }, at, end, path) {
+    const value = ipFromBytes(bytes.subarray(at, end));
+    if (value === undefined) throw new WireError(`${path}: want 4 or 16 bytes, got ${end - at}`);
+    return value;
+  },
+};
+
+/** A payload that is somebody else's to read. */
+export const blob: Kind<Uint8Array> = {
+  size: 0,
+  encode: (writer, value) => writer.put(value),
+  decode: ({ bytes }, at, end) => bytes.subarray(at, end),
+};
+
+/**
+ * A payload that is itself attributes, behind a header of so many zero bytes. `flagged` is NLA_F_NESTED, which a few
+ * readers in the kernel insist on and the others ignore.
+ */
+export function nest<T extends Table>(
+  set: AttrSet<T>,
+  { flagged = false, header = 0 }: { readonly flagged?: boolean; readonly header?: number } = {},
+): Kind<Values<T>> {
+  return {
+    size: 0,
+    encode(writer, values) {
+      writer.skip(header);
+      set.encode(writer, values);
+    },
+    decode(source, at, end, path) {
+      if (end - at < header) throw new WireError(`${path}: want at least ${header} bytes, got ${end - at}`);
+      return set.read(source, at + header, end);
+    },
+    inside: { offset: header, set: set as unknown as AttrSet<Table> },
+    flagged,
+  };
+}
+
+/** An attribute that comes once for each value of a list. */
+export const many = <T>(kind: Kind<T>): Kind<readonly T[]> => ({
+  size: 0,
+  encode() {
+    throw new TypeError("a list is encoded value by value");
+  },
+  decode: (source, at, end, path) => [kind.decode(source, at, end, path)],
+  each: kind as Kind<unknown>,
+});
