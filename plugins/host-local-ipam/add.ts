@@ -1,25 +1,24 @@
 import { inContext } from "../../lib/cni/boundary.ts";
 import { CniError } from "../../lib/cni/error.ts";
-import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import type { Attachment, AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result } from "../../lib/cni/result.ts";
 import type { Host, PreparedFile } from "../../lib/host/host.ts";
-import { equalIps, formatIp } from "../../lib/ip/ip.ts";
+import { formatIp, type Ip } from "../../lib/ip/ip.ts";
 import { allocateNext, allocateRequested, type Allocation } from "./allocate.ts";
 import type { HostLocalConf } from "./conf.ts";
 import { rangeOf, type RangeSet } from "./ranges.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
-import { openStore, type LockedStore, type ReservationStore } from "./store.ts";
+import { openStore, type Holding, type LockedStore, type ReservationStore } from "./store.ts";
 
 /** Reserves one address of each range set for the attachment; all of them or none. */
-export function add(request: AttachmentRequest<HostLocalConf>, host: Host): Result {
-  const { conf, network } = request;
+export function add({ conf, attachment }: AttachmentRequest<HostLocalConf>, host: Host): Result {
   const dns = conf.resolvConf === "" ? {} : parseResolvConf(host.files.read(conf.resolvConf));
-  const store = openStore(host, conf.dataDir, network, { create: true });
+  const store = openStore(host, conf.directory, { create: true });
   const reservations: PreparedFile[] = [];
   try {
-    for (const _ of conf.rangeSets) reservations.push(store.prepare(request.attachment));
-    const allocations = store.locked((locked) => allocateAll(locked, request, reservations, host));
-    syncOrFree(store, allocations);
+    for (const _ of conf.rangeSets) reservations.push(store.prepare(attachment));
+    const allocations = store.locked((locked) => allocateAll(locked, attachment, conf, reservations, host));
+    syncOrFree(store, allocations, host);
     return {
       interfaces: [],
       ips: allocations.map(({ ip, range }) => ({
@@ -36,24 +35,25 @@ export function add(request: AttachmentRequest<HostLocalConf>, host: Host): Resu
 
 function allocateAll(
   store: LockedStore,
-  request: AttachmentRequest<HostLocalConf>,
+  attachment: Attachment,
+  { rangeSets, requested, directory }: HostLocalConf,
   reservations: readonly PreparedFile[],
   host: Host,
 ): Allocation[] {
-  const { rangeSets, requested } = request.conf;
-  const held = store.heldBy(request.attachment);
+  const held = store.heldBy(attachment);
   const left = [...requested];
   const done: Allocation[] = [];
   try {
     for (const [at, set] of rangeSets.entries()) {
       const reservation = reservations[at];
       if (reservation === undefined) continue;
-      const wanted = left.findIndex((ip) => rangeOf(set, ip) !== undefined);
-      const ip = wanted < 0 ? undefined : left.splice(wanted, 1)[0];
+      const ip = takeOneOf(left, set);
       try {
-        if (ip === undefined) refuseDuplicate(held, set, request.attachment.containerId);
+        if (ip === undefined) refuseDuplicate(held, set, attachment.containerId);
         const allocation =
-          ip === undefined ? allocateNext(store, reservation, set, at) : allocateRequested(store, reservation, set, ip);
+          ip === undefined
+            ? allocateNext(store, reservation, set, at, directory)
+            : allocateRequested(store, reservation, set, ip);
         done.push(allocation);
         store.setLastReserved(at, allocation.ip);
       } catch (error) {
@@ -66,36 +66,45 @@ function allocateAll(
       });
     return done;
   } catch (error) {
-    for (const { ip } of done) if (!held.some((each) => equalIps(each, ip))) store.free(ip);
+    freeAll(store, done, host);
     throw error;
   }
 }
 
+/** The first of the requested addresses that lies in the set, taken off the list. */
+function takeOneOf(requested: Ip[], set: RangeSet): Ip | undefined {
+  const at = requested.findIndex((ip) => rangeOf(set, ip) !== undefined);
+  return at < 0 ? undefined : requested.splice(at, 1)[0];
+}
+
 /** One attachment, one address in a set: asked twice, something upstream lost count. */
-function refuseDuplicate(
-  held: readonly { readonly family: 4 | 6; readonly value: bigint }[],
-  set: RangeSet,
-  containerId: string,
-): void {
-  const duplicate = held.find((ip) => rangeOf(set, ip) !== undefined);
+function refuseDuplicate(held: readonly Holding[], set: RangeSet, containerId: string): void {
+  const duplicate = held.find(({ ip }) => rangeOf(set, ip) !== undefined);
   if (duplicate === undefined) return;
   throw new CniError(
     "internal",
-    `${formatIp(duplicate)} has been allocated to ${containerId}, duplicate allocation is not allowed`,
-    {
-      hint: "this attachment was added before and never deleted: call DEL for it first",
-    },
+    `${formatIp(duplicate.ip)} has been allocated to ${containerId}, duplicate allocation is not allowed`,
+    { hint: "this attachment was added before and never deleted: call DEL for it first" },
   );
 }
 
+/** Gives up what this call reserved, and nothing that was held before. The error that led here is the one that counts. */
+function freeAll(store: LockedStore, allocations: readonly Allocation[], host: Host): void {
+  for (const { ip } of allocations) {
+    try {
+      store.free(formatIp(ip));
+    } catch (error) {
+      host.log(`host-local: undo: ${(error as Error).message}`);
+    }
+  }
+}
+
 /** A reservation that might not survive was not made. */
-function syncOrFree(store: ReservationStore, allocations: readonly Allocation[]): void {
+function syncOrFree(store: ReservationStore, allocations: readonly Allocation[], host: Host): void {
   try {
     store.sync();
   } catch (error) {
-    store.locked((locked) => {
-      for (const { ip } of allocations) locked.free(ip);
-    });
+    store.locked((locked) => freeAll(locked, allocations, host));
     throw error;
   }
 }

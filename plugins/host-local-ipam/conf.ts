@@ -12,8 +12,8 @@ import { canonicalSet, overlappingSets, RangeFault, type GivenRange, type RangeS
 import { schema } from "./schema.ts";
 
 export interface HostLocalConf {
-  /** Parent of the network's directory. */
-  readonly dataDir: string;
+  /** The network's store. */
+  readonly directory: string;
   /** In the order that numbers `last_reserved_ip.N`. Empty on DEL, which does not need them. */
   readonly rangeSets: readonly RangeSet[];
   readonly routes: readonly ResultRoute[];
@@ -22,7 +22,8 @@ export interface HostLocalConf {
   readonly resolvConf: string;
 }
 
-const defaultDataDir = "/var/lib/cni/networks";
+/** Where a network's reservations are; dispatch has checked that the name is no path. */
+const directoryOf = (dataDir: string, name: string): string => `${dataDir || "/var/lib/cni/networks"}/${name}`;
 
 type Given = FromSchema<typeof schema>;
 type GivenTexts = NonNullable<NonNullable<NonNullable<Given["ipam"]>["ranges"]>[number]>[number];
@@ -91,7 +92,7 @@ export function conf(source: ConfigSource, verb: Verb, cniArgs: string, host: Ho
     const rangeSets = rangeSetsOf(given);
     checkTogether(rangeSets, typeof cniVersion === "string" && cniVersion !== "" ? cniVersion : "0.1.0");
     return {
-      dataDir: dataDir || defaultDataDir,
+      directory: directoryOf(dataDir, given.name),
       rangeSets,
       routes: routes.map((route, at) => routeField(route, `ipam.routes[${at}]`)),
       requested: requestedOf(given, cniArgs),
@@ -108,25 +109,30 @@ export function conf(source: ConfigSource, verb: Verb, cniArgs: string, host: Ho
 
 /** A configuration that ADD would refuse does not keep an address: all that matters is where the store is. */
 function forDel(source: ConfigSource, host: Host): HostLocalConf {
-  let dataDir = "";
-  try {
-    dataDir = readConfig(source, schema, validate).ipam?.dataDir ?? "";
-  } catch (error) {
-    host.log(`host-local: DEL goes on in spite of its configuration: ${(error as Error).message}`);
-    dataDir = dataDirOf(source);
-  }
-  return { dataDir: dataDir || defaultDataDir, rangeSets: [], routes: [], requested: [], resolvConf: "" };
+  const { name, ipam } = readLocation(source, host);
+  return {
+    directory: directoryOf(ipam?.dataDir ?? "", name),
+    rangeSets: [],
+    routes: [],
+    requested: [],
+    resolvConf: "",
+  };
 }
 
 const locationSchema = {
   type: "object",
-  properties: { ipam: { type: "object", properties: { dataDir: { type: "string", default: "" } } } },
+  properties: {
+    name: { type: "string", default: "" },
+    ipam: { type: "object", properties: { dataDir: { type: "string", default: "" } } },
+  },
 } as const;
 
-function dataDirOf(source: ConfigSource): string {
+function readLocation(source: ConfigSource, host: Host): FromSchema<typeof locationSchema> {
   try {
-    return readConfig(source, locationSchema, () => true).ipam?.dataDir ?? "";
-  } catch {
-    return "";
+    return readConfig(source, locationSchema, () => true);
+  } catch (error) {
+    host.log(`host-local: DEL goes on in spite of its configuration: ${(error as Error).message}`);
+    // The name has been read once already, so that it is "ipam" which cannot be.
+    return readConfig(source, { type: "object", properties: { name: locationSchema.properties.name } }, () => true);
   }
 }

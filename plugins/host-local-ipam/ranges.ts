@@ -63,9 +63,12 @@ const overlap = (a: Range, b: Range): boolean => rangeContains(a, b.start) || ra
 export const formatRange = ({ start, end }: Range): string => `${formatIp(start)}-${formatIp(end)}`;
 export const formatSet = (set: RangeSet): string => set.map(formatRange).join(",");
 
-/** How many addresses a set has, gateways included. */
-export const sizeOf = (set: RangeSet): bigint =>
-  set.reduce((sum, { start, end }) => sum + end.value - start.value + 1n, 0n);
+/** How many addresses a set can give: all but the gateways. */
+export const capacityOf = (set: RangeSet): bigint =>
+  set.reduce((sum, range) => {
+    const { start, end, gateway } = range;
+    return sum + end.value - start.value + (rangeContains(range, gateway) ? 0n : 1n);
+  }, 0n);
 
 /** Checks the ranges of one set against each other. Throws a RangeFault. */
 export function canonicalSet(ranges: readonly GivenRange[]): RangeSet {
@@ -100,20 +103,15 @@ export function* candidates(
 ): Generator<{ readonly ip: Ip; readonly range: Range }> {
   const found = last === undefined ? -1 : set.findIndex((range) => rangeContains(range, last));
   const at = Math.max(found, 0);
-  const first = set[at];
-  if (first === undefined) return;
-  const offered = ({ ip, range }: { ip: Ip; range: Range }) => !equalIps(ip, range.gateway);
-  const run = function* (range: Range, from: bigint, to: bigint) {
-    for (let value = from; value <= to; value++) {
-      const candidate = { ip: { family: range.start.family, value }, range };
-      if (offered(candidate)) yield candidate;
-    }
-  };
-  const after = found < 0 || last === undefined ? first.start.value : last.value + 1n;
-  yield* run(first, after, first.end.value);
-  for (let step = 1; step < set.length; step++) {
+  const after = found < 0 || last === undefined ? undefined : last.value + 1n;
+  for (let step = 0; step <= set.length; step++) {
     const range = set[(at + step) % set.length];
-    if (range !== undefined) yield* run(range, range.start.value, range.end.value);
+    if (range === undefined) return;
+    const { family } = range.start;
+    const gateway = range.gateway.family === family ? range.gateway.value : undefined;
+    // The range that `last` lies in comes first with what is after it, and once more with the rest.
+    const from = step === 0 ? (after ?? range.start.value) : range.start.value;
+    const to = step < set.length ? range.end.value : (after ?? from) - 1n;
+    for (let value = from; value <= to; value++) if (value !== gateway) yield { ip: { family, value }, range };
   }
-  yield* run(first, first.start.value, after - 1n);
 }

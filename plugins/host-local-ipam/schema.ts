@@ -24,6 +24,7 @@ export const schema = {
   type: "object",
   description: "addresses out of ranges, one file for each on the local disk",
   properties: {
+    name: { type: "string", default: "", description: "the network's name, which names the directory of its store" },
     ipam: {
       type: "object",
       properties: {

@@ -9,134 +9,145 @@
 import { CniError } from "../../lib/cni/error.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
 import { isErrno } from "../../lib/host/errno.ts";
-import type { Host, PreparedFile } from "../../lib/host/host.ts";
+import type { FileLock, Host, PreparedFile } from "../../lib/host/host.ts";
 import { formatIp, parseIp, type Ip } from "../../lib/ip/ip.ts";
+import { namedOwner, parseOwner, type Owner } from "./owner.ts";
 
 const lockTimeoutMs = 30_000;
 const directoryMode = 0o755;
 const lockMode = 0o750;
 const fileMode = 0o600;
+/** No file of ours is longer: an owner is a container id and the name of an interface. */
+const maxBytes = 4096;
+
+/** An address that is taken. */
+export interface Holding {
+  /** The file's name; a person may have written the address in another form than ours. */
+  readonly name: string;
+  readonly ip: Ip;
+  readonly owner: Owner;
+}
 
 export interface LockedStore {
-  /** Gives the prepared reservation this address; false when somebody holds it. */
+  /** Gives the prepared reservation this address; false when the address is taken. */
   reserve(reservation: PreparedFile, ip: Ip): boolean;
+  /** The address a range set gave last; undefined where that is not known. */
   lastReserved(rangeSet: number): Ip | undefined;
   /** Remembers the round robin's place. */
   setLastReserved(rangeSet: number, ip: Ip): void;
-  /** The addresses of an attachment; also those that very old plugins wrote with the container id alone. */
-  heldBy(owner: Attachment): Ip[];
-  /** Gives up one address. */
-  free(ip: Ip): void;
-  /** Every address in the directory, with what its file holds. */
-  all(): { readonly ip: Ip; readonly content: string }[];
+  /** What an attachment holds; also what very old plugins wrote, with the container id alone. */
+  heldBy(attachment: Attachment): Holding[];
+  /** Everything that is held. Reads every file: for questions that come up rarely. */
+  holdings(): Holding[];
+  /** The names of all files, addresses or not. */
+  names(): ReadonlySet<string>;
+  /** Gives an address up; fine where nobody holds it. */
+  free(name: string): void;
 }
 
 export interface ReservationStore {
-  /** A reservation for this owner, complete and synced, without an address so far. Made before the lock is taken. */
-  prepare(owner: Attachment): PreparedFile;
-  /** Runs `body` while holding the lock. Throws a CniError (11) when another process holds it too long. */
+  readonly directory: string;
+  /**
+   * A reservation for this attachment, complete and synced, that has no address yet. Makes the directory where it is
+   * missing. For outside of the lock: a slow disk should hold up nobody else.
+   */
+  prepare(attachment: Attachment): PreparedFile;
+  /**
+   * Runs `body` while holding the lock. Throws a CniError (11) when another process holds it too long. A store that was
+   * opened without `create` and has no lock file was never written to by a plugin: then there is nothing to wait for.
+   */
   locked<T>(body: (store: LockedStore) => T): T;
   /** Makes what was reserved survive a power loss. */
   sync(): void;
 }
 
-const ownerText = ({ containerId, ifName }: Attachment): string => `${containerId}\r\n${ifName}`;
-
-/** Whether a file's content names this owner: with either newline, or by the container id alone. */
-function names(content: string, { containerId, ifName }: Attachment): boolean {
-  const trimmed = content.trim();
-  return (
-    trimmed === containerId || trimmed === `${containerId}\r\n${ifName}` || trimmed === `${containerId}\n${ifName}`
-  );
-}
-
-/** The store of a network. `create` makes its directory; without it undefined says that there is none. */
-export function openStore(
-  host: Host,
-  dataDir: string,
-  network: string,
-  options: { readonly create: true },
-): ReservationStore;
-export function openStore(
-  host: Host,
-  dataDir: string,
-  network: string,
-  options: { readonly create: false },
-): ReservationStore | undefined;
-export function openStore(
-  host: Host,
-  dataDir: string,
-  network: string,
-  { create }: { readonly create: boolean },
-): ReservationStore | undefined {
-  const directory = `${dataDir}/${network}`;
-  const fileOf = (ip: Ip) => `${directory}/${formatIp(ip)}`;
+/** The store in a directory. Without `create` nothing is ever made: not the directory, not its lock. */
+export function openStore(host: Host, directory: string, { create }: { readonly create: boolean }): ReservationStore {
   const { files } = host;
-  if (!create && files.stat(directory) === undefined) return undefined;
+  const pathOf = (name: string) => `${directory}/${name}`;
+  const lastReservedPath = (rangeSet: number) => pathOf(`last_reserved_ip.${rangeSet}`);
 
-  function takeLock() {
-    const path = `${directory}/lock`;
-    const options = { mode: lockMode, timeoutMs: lockTimeoutMs };
-    const take = () => {
-      try {
-        return files.lock(path, options);
-      } catch (error) {
-        if (!create || !isErrno(error, "ENOENT")) throw error;
-        files.makeDirectory(directory, directoryMode);
-        return files.lock(path, options);
-      }
-    };
-    const lock = take();
+  function takeLock(): FileLock | undefined {
+    const path = pathOf("lock");
+    let lock: FileLock | undefined;
+    try {
+      lock = files.lock(path, { mode: lockMode, timeoutMs: lockTimeoutMs, create });
+    } catch (error) {
+      if (create || !isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+      return undefined;
+    }
     if (lock !== undefined) return lock;
-    throw new CniError(
-      "tryAgainLater",
-      `${path} is locked by another process for more than ${lockTimeoutMs / 1000} s`,
-      {
-        hint: "find its holder: fuser -v, or grep the file's inode in /proc/locks",
-      },
-    );
+    throw new CniError("tryAgainLater", `${path} was locked by another process for ${lockTimeoutMs / 1000} s`, {
+      hint: `"fuser -v ${path}" says by which: is it stuck?`,
+    });
+  }
+
+  /** Undefined where the file is gone by now, or cannot be what a plugin wrote. */
+  function ownerOf(name: string): Owner {
+    try {
+      return parseOwner(files.read(pathOf(name), maxBytes));
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "EISDIR", "EFBIG")) return undefined;
+      throw error;
+    }
+  }
+
+  function holdingsIn(names: readonly string[]): Holding[] {
+    return names.flatMap((name) => {
+      const ip = parseIp(name);
+      return ip === undefined ? [] : [{ name, ip, owner: ownerOf(name) }];
+    });
+  }
+
+  /** What lists a directory, of one that may not be there. */
+  function listed(list: () => string[]): string[] {
+    try {
+      return list();
+    } catch (error) {
+      if (!create && isErrno(error, "ENOENT", "ENOTDIR")) return [];
+      throw error;
+    }
   }
 
   const store: LockedStore = {
-    reserve: (reservation, ip) => reservation.publish(fileOf(ip)),
+    reserve: (reservation, ip) => reservation.publish(pathOf(formatIp(ip))),
 
     lastReserved(rangeSet) {
-      const path = `${directory}/last_reserved_ip.${rangeSet}`;
       try {
-        return parseIp(files.read(path, 64));
+        return parseIp(files.read(lastReservedPath(rangeSet), maxBytes));
       } catch (error) {
         if (!isErrno(error, "ENOENT"))
-          host.log(`host-local: ${(error as Error).message}; starting at the beginning of the range`);
+          host.log(`host-local: ${(error as Error).message}: starting at the beginning of the range`);
         return undefined;
       }
     },
 
     setLastReserved(rangeSet, ip) {
-      files.write(`${directory}/last_reserved_ip.${rangeSet}`, formatIp(ip), fileMode);
+      files.write(lastReservedPath(rangeSet), formatIp(ip), fileMode);
     },
 
-    heldBy(owner) {
-      return files.containing(directory, owner.containerId).flatMap((name) => {
-        const ip = parseIp(name);
-        return ip !== undefined && names(files.read(`${directory}/${name}`), owner) ? [ip] : [];
+    heldBy({ containerId, ifName }) {
+      const naming = listed(() => files.containing(directory, containerId));
+      return holdingsIn(naming).filter(({ owner }) => {
+        const named = namedOwner(owner);
+        return named?.containerId === containerId && (named.ifName ?? ifName) === ifName;
       });
     },
 
-    free(ip) {
-      files.remove(fileOf(ip));
-    },
+    holdings: () => holdingsIn(listed(() => files.list(directory))),
 
-    all() {
-      return files.list(directory).flatMap((name) => {
-        const ip = parseIp(name);
-        return ip === undefined ? [] : [{ ip, content: files.read(`${directory}/${name}`) }];
-      });
+    names: () => new Set(files.list(directory)),
+
+    free(name) {
+      files.remove(pathOf(name));
     },
   };
 
   return {
-    prepare(owner) {
-      const make = () => files.prepare(directory, ownerText(owner), fileMode);
+    directory,
+
+    prepare({ containerId, ifName }) {
+      const make = () => files.prepare(directory, `${containerId}\r\n${ifName}`, fileMode);
       try {
         return make();
       } catch (error) {
@@ -151,7 +162,7 @@ export function openStore(
       try {
         return body(store);
       } finally {
-        lock.release();
+        lock?.release();
       }
     },
 

@@ -1,0 +1,25 @@
+// Who an address belongs to, as its file says: "<containerID>\r\n<ifName>".
+
+/** `ifName` is undefined where a very old plugin wrote the container id alone: all of the container's interfaces. */
+export interface NamedOwner {
+  readonly containerId: string;
+  readonly ifName: string | undefined;
+}
+
+/**
+ * "empty": what a crash or a power loss left of a file. Every writer fills its file while it holds the store's lock, so
+ * under the lock nobody is about to. undefined: something that names nobody.
+ */
+export type Owner = NamedOwner | "empty" | undefined;
+
+/** Reads the content of an address's file; white space round it does not count, and a plain newline is as good. */
+export function parseOwner(content: string): Owner {
+  // A file system may bring a file back in its length without its content: zeros.
+  const text = content.replaceAll("\0", "").trim();
+  if (text === "") return "empty";
+  const [containerId = "", ifName, ...rest] = text.split(/\r?\n/);
+  return rest.length > 0 || /\s/.test(containerId) ? undefined : { containerId, ifName };
+}
+
+/** The owner where the file names one. */
+export const namedOwner = (owner: Owner): NamedOwner | undefined => (typeof owner === "object" ? owner : undefined);
