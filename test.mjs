@@ -14,6 +14,7 @@ import {
   root,
   unshareFlags,
 } from "./build/bootstrap.mjs";
+import { buildGoPeers } from "./build/go-peers.mjs";
 
 const args = process.argv.slice(2);
 const at = args.indexOf("--engine");
@@ -25,7 +26,11 @@ const engine = engineFor(asked);
 const files = args.filter((arg) => !arg.startsWith("-"));
 if (files.length > 0 && files.every((file) => /^(lib|plugins|testing)\b/.test(file)))
   spawnSync(modernNode(), [join(root, "build/schemas.mjs")], { stdio: "inherit" });
-else ensureBuilt(engine);
+else {
+  ensureBuilt(engine);
+  // Inside the cell there is no network to fetch them by.
+  buildGoPeers();
+}
 
 // Not under a path that the cell hides.
 mkdirSync(join(root, ".cache"), { recursive: true });

@@ -113,7 +113,7 @@ export function report(run) {
     .join(", ");
   const order = lanes
     .filter((lane) => lane !== "floorGlibc")
-    .map((lane) => titles[lane])
+    .map(titleOf)
     .join(" / ");
   const text = `# Measured: Weft ${version} beside Go's plugins
 
