@@ -2,10 +2,9 @@
 // is one that it names and nobody sees any more.
 import { describe, expect, test } from "vitest";
 import { describeWith } from "../testing/needs.ts";
-import { ours } from "../testing/binaries.ts";
+import { ours, reference } from "../testing/binaries.ts";
 import { differences } from "./differences.ts";
-import { referenceBin } from "./reference.ts";
-import { play, type Bins, type Played, type Scenario } from "./scenario.ts";
+import { play, type Bins, type Play, type Played, type Scenario } from "./scenario.ts";
 
 export interface Found {
   /** Where in what was kept: `2.state.node.links.cni0.mtu`. */
@@ -25,10 +24,24 @@ export function findDifferences(go: unknown, mine: unknown, path = ""): Found[] 
 }
 
 /** What differs between two runs of a scenario. Results that differ in content are not also held to one order of keys. */
-export function findBetween(go: readonly Played[], mine: readonly Played[]): Found[] {
-  const found = findDifferences(go, mine);
+export function findBetween(go: Play, mine: Play): Found[] {
+  const found = findDifferences(go.steps, mine.steps);
   const steps = new Set(found.flatMap(({ path }) => /^(\d+)\.stdout\b/.exec(path)?.[1] ?? []));
   return found.filter(({ path }) => !steps.has(/^(\d+)\.keys\b/.exec(path)?.[1] ?? ""));
+}
+
+/** The bridge itself and forwarding are the node's, and stay; a link's carrier is the kernel's. */
+const shared =
+  /^node\.(links\.(br\d+|cni0)(\.|$)|routes\.v6\.|sysctls\.)|^node\.links\.\w+\.sysctls\.ipv[46]\/forwarding$/;
+
+/** What failed ADDs of ours left on the node: nothing. */
+export function leftByFailures({ start, steps }: Play): string[] {
+  return steps.flatMap(({ did, exit, state }, at) => {
+    const before = at === 0 ? start : steps[at - 1]?.state;
+    if (!did.startsWith("ADD") || exit === 0 || state === undefined || before === undefined) return [];
+    const left = findDifferences(before, state).filter(({ path }) => !shared.test(path));
+    return left.map(({ path }) => `${at} (${did}) left ${path}`);
+  });
 }
 
 /** A way in which ours may differ from Go's: because it is better, or because it is free. */
@@ -41,24 +54,34 @@ export interface Difference {
   /** Only in scenarios of such names. */
   readonly scenario?: RegExp;
   readonly fits?: (go: unknown, ours: unknown) => boolean;
+  /** Only in steps that went like this. */
+  readonly step?: (go: Played, ours: Played) => boolean;
 }
 
-/** The names of the differences that explain what was found, and what nothing explains. */
+/** The names of the differences that explain what was found between two runs, and what nothing explains. */
 export function explain(
   file: string,
   scenario: string,
-  found: readonly Found[],
-): { named: string[]; unexplained: Found[] } {
+  go: Play,
+  mine: Play,
+): { named: string[]; unexplained: string[] } {
   const rules = Object.entries<Difference>(differences).filter(
     ([, rule]) => rule.in.includes(file) && (rule.scenario?.test(scenario) ?? true),
   );
   const named = new Set<string>();
-  const unexplained = found.filter(({ path, go, ours: mine }) => {
-    const rule = rules.find(([, { path: where, fits }]) => where.test(path) && (fits?.(go, mine) ?? true));
+  const unexplained = findBetween(go, mine).filter(({ path, go: a, ours: b }) => {
+    const at = Number(/^\d+/.exec(path)?.[0]);
+    const [one, two] = [go.steps[at], mine.steps[at]];
+    const rule = rules.find(
+      ([, { path: where, fits, step }]) =>
+        where.test(path) &&
+        (fits?.(a, b) ?? true) &&
+        (step === undefined || (one !== undefined && two !== undefined && step(one, two))),
+    );
     if (rule !== undefined) named.add(rule[0]);
     return rule === undefined;
   });
-  return { named: [...named], unexplained };
+  return { named: [...named], unexplained: unexplained.map((each) => told(each, go.steps)) };
 }
 
 /** One difference in one line: the step, where, what Go has, what ours has. */
@@ -68,15 +91,15 @@ export function told(found: Found, go: readonly Played[]): string {
   return `${step} (${did}) ${where.join(".")}: Go ${JSON.stringify(found.go)}, ours ${JSON.stringify(found.ours)}`;
 }
 
-const bins: Bins = { ours, go: referenceBin };
+const bins: Bins = { ours, go: reference };
 
 /** Plays a scenario with Go's and with ours, side by side on nodes of their own. */
-export async function playBoth(scenario: Scenario): Promise<readonly [readonly Played[], readonly Played[]]> {
+export async function playBoth(scenario: Scenario): Promise<readonly [Play, Play]> {
   return await Promise.all([play(scenario, "go", bins), play(scenario, "ours", bins)]);
 }
 
 /** Plays a scenario with Go's twice: what differs then is chance. */
-export async function playGoTwice(scenario: Scenario): Promise<readonly [readonly Played[], readonly Played[]]> {
+export async function playGoTwice(scenario: Scenario): Promise<readonly [Play, Play]> {
   return await Promise.all([play(scenario, "go", bins), play(scenario, "go", bins)]);
 }
 
@@ -88,10 +111,10 @@ export function compareAll(file: string, scenarios: readonly Scenario[]): void {
     describe("same", () => {
       test.for(scenarios)("$name", async (scenario) => {
         const [go, mine] = await playBoth(scenario);
-        const { named, unexplained } = explain(file, scenario.name, findBetween(go, mine));
+        const { named, unexplained } = explain(file, scenario.name, go, mine);
         for (const name of named) seen.add(name);
         done += 1;
-        expect(unexplained.map((each) => told(each, go))).toEqual([]);
+        expect([...unexplained, ...leftByFailures(mine)]).toEqual([]);
       });
     });
     test("every difference that is allowed here is still there", ({ skip }) => {

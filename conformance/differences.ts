@@ -15,19 +15,19 @@ export const differences = {
   // The protocol.
   "errors carry cniVersion": {
     why: "the spec asks for it; Go leaves it out",
-    in: ["protocol", "verbs"],
+    in: ["protocol", "verbs", "host-local", "bridge"],
     path: /^\d+\.error\.cniVersion$/,
     fits: (go, ours) => go === undefined && typeof ours === "string",
   },
   "errors have the spec's codes": {
-    why: "Go has 999 for whatever is not the skeleton's; 7 is for configurations, 5 for files, 11 for what may pass",
-    in: ["verbs"],
+    why: "Go has 999 for whatever is not the skeleton's; 7 and 6 are for configurations, 5 for files, 4 for CNI_ARGS, 11 for what may pass",
+    in: ["verbs", "host-local", "bridge"],
     path: /^\d+\.error\.code$/,
-    fits: (go, ours) => go === 999 && [5, 7, 11].includes(Number(ours)),
+    fits: (go, ours) => go === 999 && [4, 5, 6, 7, 11].includes(Number(ours)),
   },
   "what to try ends the details": {
     why: "an operator can act on it",
-    in: ["protocol", "verbs"],
+    in: ["protocol", "verbs", "host-local", "bridge"],
     path: /^\d+\.error\.details$/,
     fits: (go, ours) => String(ours).startsWith(String(go ?? "")) && String(ours).length > String(go ?? "").length,
   },
@@ -52,9 +52,66 @@ export const differences = {
     path: /^\d+\.state\.(node|pods\.\w+)\.links\.\w+\.addr_assign_type$/,
     fits: (go, ours) => go === "1" && ours === "3",
   },
+  "a bridge keeps its MAC": {
+    why: "Go's takes that of the lowest port, as they come and go, unless it has a gateway: peers lose their flows",
+    in: ["bridge"],
+    path: /(links\.br\d+\.address|bridge_id|root_id|stdout\.interfaces\.0\.mac)$/,
+    fits: (go, ours) =>
+      /^(8000\.)?<mac of node\/br\d+>$/.test(String(ours)) &&
+      /^(8000\.)?(<mac of node\/veth\d+>|00:00:00:00:00:00)$/.test(String(go)),
+  },
+  "a failed ADD is undone": {
+    why: "the runtime's DEL may never come; what ours leaves is looked at in every failing step",
+    in: ["bridge"],
+    path: /^\d+\.(state|files)\./,
+    step: (go, ours) => ours.did.startsWith("ADD") && go.exit === 1 && ours.exit === 1,
+  },
+  "addresses are usable at once": {
+    why: "IPAM vouches for them; duplicate address detection would hold a gateway back for more than a second",
+    in: ["bridge", "flannel"],
+    path: /\.links\.\w+\.addrs\.\d\.nodad$/,
+    fits: (go, ours) => go === undefined && ours === true,
+  },
+  "a pod with IPv6 from IPAM takes no other": {
+    why: "a router on an extended bridge would add its own addresses and routes",
+    in: ["bridge", "flannel"],
+    path: /^\d+\.state\.pods\.\w+\.links\.\w+\.sysctls\.ipv6\/(accept_ra|autoconf)$/,
+    fits: (go, ours) => go === "1" && ours === "0",
+  },
+  "neighbours are told of an IPv6 address, too": {
+    why: "they would go on with the MAC of whoever had the address before",
+    in: ["bridge", "flannel"],
+    path: /^\d+\.state\.pods\.\w+\.links\.\w+\.sysctls\.ipv6\/ndisc_notify$/,
+    fits: (go, ours) => go === "0" && ours === "1",
+  },
+  "a DEL tolerates what only an ADD needs": {
+    why: "CNI_ARGS, VLANs out of range, a file where a netns was: none of it says that an address must stay",
+    in: ["bridge"],
+    scenario: /^DEL (with CNI_ARGS that are junk|with a VLAN out of range|when only a file is left)/,
+    path: /^\d+\.(exit|stdout|layout|error|stderr|keys|files|state)/,
+    step: (go, ours) => ours.did.startsWith("DEL") && go.exit === 1 && ours.exit === 0,
+  },
+  "a DEL without a netns takes the link all the same": {
+    why: "the node's end has a name that follows from the attachment",
+    in: ["bridge"],
+    scenario: /^DEL with an empty netns, the pod still there/,
+    path: /^1\.state\./,
+  },
+  "a layer 2 attachment can be checked": {
+    why: "Go asks an IPAM plugin that is not named, and fails",
+    in: ["bridge"],
+    scenario: /^CHECK of a layer 2/,
+    path: /^1\.(exit|stdout|layout|error|keys)/,
+  },
+  "CHECK looks in the table the route went to": {
+    why: "Go looks in the main table and does not find it",
+    in: ["bridge"],
+    scenario: /^routes with priority, table and scope/,
+    path: /^1\.(exit|stdout|layout|error|keys)/,
+  },
   "a 1.1.0 result has the MTU of each link": {
     why: "the spec has had the field since 1.1.0",
-    in: ["verbs"],
+    in: ["verbs", "bridge"],
     path: /^\d+\.stdout\.interfaces\.\d+\.mtu$/,
     fits: appears,
   },
@@ -62,9 +119,47 @@ export const differences = {
   // host-local.
   "CHECK and DEL make no folder": {
     why: "looking changes nothing, and a full or read-only disk must not stop a DEL",
-    in: ["verbs"],
+    in: ["verbs", "host-local", "bridge"],
     path: /^\d+\.files\.\/var\/lib\/cni\/networks\/([\w-]+\/(lock)?)?$/,
     fits: vanishes,
+  },
+
+  "a DEL is not stopped by CNI_ARGS": {
+    why: "a runtime would ask again and again, and the address would never be free",
+    in: ["host-local"],
+    scenario: /^CNI_ARGS/,
+    path: /^1\.(exit|stdout|layout|error|stderr|files\.)/,
+  },
+  "a range has an end after its start": {
+    why: "Go's iterator walks past the end of the subnet and gives out addresses of others",
+    in: ["host-local"],
+    scenario: /start at the broadcast address, without an end/,
+    path: /^0\.(exit|stdout|layout|error|keys|files\.)/,
+  },
+  "a DEL needs no ranges": {
+    why: "the name and the folder say where to look; a configuration gone wrong must not hold addresses",
+    in: ["host-local"],
+    scenario: /DEL with ranges at fault/,
+    path: /^\d\.(exit|stdout|layout|error|keys|files\.)/,
+  },
+  "a version that is not there is told as 0.1.0": {
+    why: "that is what it means",
+    in: ["host-local"],
+    path: /^\d+\.error\.msg$/,
+    fits: (go, ours) => String(go).replace("version  does", "version 0.1.0 does") === ours,
+  },
+  "last_reserved_ip is made anew": {
+    why: "a torn one would lose the place; Go writes over the old file and keeps the mode someone gave it",
+    in: ["host-local"],
+    path: /last_reserved_ip\.\d+\.mode$/,
+    fits: (go, ours) => go === "0644" && ours === "0600",
+  },
+  "only files that are addresses are removed": {
+    why: "nothing else in the folder is ours",
+    in: ["host-local"],
+    scenario: /files that are no addresses/,
+    path: /files\..*\/10\.9\.0\.04$/,
+    fits: appears,
   },
 
   // flannel.

@@ -20,7 +20,7 @@ const chain: Scenario = {
 describeWith(["cell", "ip", "go"], "Go beside itself", () => {
   test("nothing differs", async () => {
     const [one, two] = await playGoTwice(chain);
-    expect(one.map(({ exit }) => exit)).toEqual([undefined, 0, 0, 0]);
+    expect(one.steps.map(({ exit }) => exit)).toEqual([undefined, 0, 0, 0]);
     expect(findDifferences(one, two)).toEqual([]);
   });
 
@@ -30,12 +30,12 @@ describeWith(["cell", "ip", "go"], "Go beside itself", () => {
       steps: [call("ADD", "host-local", hostLocal({ subnet: "10.9.0.0/29" }))],
     });
     expect(findDifferences(one, two)).toEqual([]);
-    const files = one[0]?.files ?? {};
+    const files = one.steps[0]?.files ?? {};
     expect(Object.keys(files)).toContain("/var/lib/cni/networks/net/10.9.0.2");
     const changed = structuredClone(two);
-    Object.assign(changed[0]?.files["/var/lib/cni/networks/net/10.9.0.2"] ?? {}, { mode: "0644" });
+    Object.assign(changed.steps[0]?.files["/var/lib/cni/networks/net/10.9.0.2"] ?? {}, { mode: "0644" });
     expect(findDifferences(one, changed).map(({ path }) => path)).toEqual([
-      "0.files./var/lib/cni/networks/net/10.9.0.2.mode",
+      "steps.0.files./var/lib/cni/networks/net/10.9.0.2.mode",
     ]);
   });
 });

@@ -1,6 +1,6 @@
 // Takes out of two runs what must differ between them and nothing else: link indexes, the random part of veth names, MACs
 // the kernel or a plugin drew, link-local addresses (made from those), timers, and times.
-import type { NodeState, Place } from "./observe.ts";
+import { isBridge, type NodeState, type Place } from "./observe.ts";
 
 type Json = Record<string, unknown>;
 
@@ -38,15 +38,17 @@ export class Names {
     this.#given = given.toLowerCase();
   }
 
-  /** Learns what a state shows, links in the order the kernel made them. */
+  /** Learns what a state shows, links in the order the kernel made them; a bridge's MAC may be that of a port. */
   learn(state: NodeState): void {
     const places: [string, Place][] = [["node", state.node], ...Object.entries(state.pods)];
     for (const [where, place] of places) {
-      const links = Object.values(place.links).sort((a, b) => Number(a["ifindex"]) - Number(b["ifindex"]));
+      const links = Object.values(place.links).sort(
+        (a, b) => Number(isBridge(a)) - Number(isBridge(b)) || Number(a.ifindex) - Number(b.ifindex),
+      );
       for (const link of links) {
-        const name = String(link["ifname"]);
+        const name = String(link.ifname);
         this.#learnVeth(name);
-        const mac = String(link["address"]);
+        const mac = String(link.address);
         if (!this.#names.has(mac) && !this.#given.includes(mac) && mac !== "00:00:00:00:00:00")
           this.#names.set(mac, `<mac of ${where}/${this.text(name)}>`);
       }
@@ -86,14 +88,14 @@ export function nameLinks(state: NodeState): void {
   const places: [string, Place][] = [["node", state.node], ...Object.entries(state.pods)];
   const all = places.flatMap(([where, place]) => Object.values(place.links).map((link) => ({ where, link })));
   for (const { where, link } of all) {
-    const index = link["link_index"];
+    const index = link.link_index;
     if (index === undefined) continue;
     const peer = all.find(
       (other) =>
-        other.link["ifindex"] === index &&
-        other.link["link_index"] === link["ifindex"] &&
-        (link["link_netnsid"] === undefined) === (other.where === where),
+        other.link.ifindex === index &&
+        other.link.link_index === link.ifindex &&
+        (link.link_netnsid === undefined) === (other.where === where),
     );
-    (link as Json)["peer"] = peer === undefined ? "elsewhere" : `${peer.where}/${String(peer.link["ifname"])}`;
+    (link as Json).peer = peer === undefined ? "elsewhere" : `${peer.where}/${String(peer.link.ifname)}`;
   }
 }

@@ -6,13 +6,12 @@ import type { Cell } from "./cell.ts";
 
 type Json = Record<string, unknown>;
 
-/** One network namespace. Links, addresses and ports are kept by link name. */
+/** One network namespace. A link has its addresses, what it is as a port, and its sysctls with it. */
 export interface Place {
   readonly links: Record<string, Json>;
-  readonly addrs: Record<string, readonly Json[]>;
-  readonly ports: Record<string, Json>;
   readonly routes: { readonly v4: readonly Json[]; readonly v6: readonly Json[] };
-  readonly sysctls: Record<string, string>;
+  /** Those of no one link. */
+  readonly sysctls: Json;
 }
 
 export interface NodeState {
@@ -33,28 +32,29 @@ const look = [
   "cd /proc/sys/net; grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf || true",
 ].join("; echo @@; ");
 
-const byName = (list: Json[]) => Object.fromEntries(list.map((each) => [String(each["ifname"]), each]));
-const flags = (link: Json) => (link["flags"] ?? []) as string[];
+const byName = (list: Json[]) => Object.fromEntries(list.map((each) => [String(each.ifname), each]));
+export const isBridge = (link: Json) => (link.linkinfo as Json | undefined)?.info_kind === "bridge";
+const flags = (link: Json) => (link.flags ?? []) as string[];
 
 /** The kernel brings carriers and link-local addresses up by and by; a state still on its way there is not compared. */
-function isSettled({ links, addrs, sysctls }: Place): boolean {
+function isSettled({ links }: Place): boolean {
   return Object.entries(links).every(([name, link]) => {
     if (name === "lo") return true;
     const up = flags(link).includes("UP") && flags(link).includes("LOWER_UP");
-    const port = Object.values(links).some((other) => other["master"] === name && other["operstate"] === "UP");
-    if (link["linkinfo"] !== undefined && (link["linkinfo"] as Json)["info_kind"] === "bridge")
-      if (port !== (link["operstate"] === "UP")) return false;
+    const port = Object.values(links).some((other) => other.master === name && other.operstate === "UP");
+    if (isBridge(link) && port !== (link.operstate === "UP")) return false;
     if (!up) return true;
-    if (link["operstate"] !== "UP") return false;
-    const enabled = sysctls[`ipv6/conf/${name}/disable_ipv6`] === "0" && Number(link["mtu"]) >= 1280;
-    return !enabled || (addrs[name] ?? []).some((addr) => String(addr["local"]).startsWith("fe80:"));
+    if (link.operstate !== "UP") return false;
+    const addrs = link.addrs as Json[];
+    const enabled = (link.sysctls as Json)["ipv6/disable_ipv6"] === "0" && Number(link.mtu) >= 1280;
+    return !enabled || addrs.some((addr) => String(addr.local).startsWith("fe80:"));
   });
 }
 
 /** Each link's fe80::/64 stands where the link's carrier came up; they are put in the order of the links. */
 function inLinkOrder(routes: Json[], links: Record<string, Json>): Json[] {
-  const index = (route: Json) => Number(links[String(route["dev"])]?.["ifindex"]);
-  const ofLinks = routes.filter((route) => route["dst"] === "fe80::/64").sort((a, b) => index(a) - index(b));
+  const index = (route: Json) => Number(links[String(route.dev)]?.ifindex);
+  const ofLinks = routes.filter((route) => route.dst === "fe80::/64").sort((a, b) => index(a) - index(b));
   return [...routes.filter((route) => !ofLinks.includes(route)), ...ofLinks];
 }
 
@@ -65,22 +65,17 @@ async function observePlace(cell: Cell, netns: string | undefined): Promise<Plac
     const [links, addrs, ports, v4, v6] = parts.slice(0, 5).map((text) => JSON.parse(text || "[]") as Json[]);
     if (links === undefined || addrs === undefined || ports === undefined || v4 === undefined || v6 === undefined)
       throw new Error("iproute2 said nothing");
-    const place: Place = {
-      links: byName(links),
-      addrs: Object.fromEntries(addrs.map((each) => [String(each["ifname"]), each["addr_info"] as Json[]])),
-      ports: byName(ports),
-      routes: { v4, v6: inLinkOrder(v6, byName(links)) },
-      sysctls: Object.fromEntries(
-        (parts[6] ?? "").split("\n").flatMap((line) => {
-          const at = line.indexOf(":");
-          return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 1)] as const];
-        }),
-      ),
-    };
-    for (const line of (parts[5] ?? "").trim().split("\n")) {
-      const [name = "", assigned] = line.split("/addr_assign_type:");
+    const place: Place = { links: byName(links), routes: { v4, v6: inLinkOrder(v6, byName(links)) }, sysctls: {} };
+    for (const link of links) Object.assign(link, { addrs: [], sysctls: {} });
+    for (const each of addrs) Object.assign(place.links[String(each.ifname)] ?? {}, { addrs: each.addr_info });
+    for (const each of ports) Object.assign(place.links[String(each.ifname)] ?? {}, { port: each });
+    for (const [, name = "", value] of (parts[5] ?? "").matchAll(/^(.*)\/addr_assign_type:(.*)$/gm))
+      Object.assign(place.links[name] ?? {}, { addr_assign_type: value });
+    for (const [, key = "", value = ""] of (parts[6] ?? "").matchAll(/^([^:]+):(.*)$/gm)) {
+      const [, family, name = "", setting] = /^(ipv[46])\/conf\/(.*)\/([^/]+)$/.exec(key) ?? [];
       const link = place.links[name];
-      if (link !== undefined) link["addr_assign_type"] = assigned;
+      if (link === undefined) place.sysctls[key] = value;
+      else (link.sysctls as Json)[`${family}/${setting}`] = value;
     }
     if (isSettled(place) || Date.now() > until) return place;
     await new Promise((resolve) => setTimeout(resolve, 15));

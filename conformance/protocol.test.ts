@@ -55,7 +55,7 @@ const groups: Group[] = [
     name: "container ids",
     calls: (plugin) =>
       ["ADD", "CHECK", "DEL"].flatMap((verb) =>
-        ["-a", ".a", "_a", "a/b", "a b", "ä", "a\n", "a:b", "a;b", "..", '"', "a".repeat(300) + "!"].map((id) =>
+        ["-a", ".a", "_a", "a/b", "a b", "ä", "a\n", "a:b", "a;b", "..", '"', `${"a".repeat(300)}!`].map((id) =>
           call(verb, plugin, conf, { env: { CNI_CONTAINERID: id } }),
         ),
       ),

@@ -100,13 +100,15 @@ function outcomeOf({ exit, stdout, stderr }: Outcome, says: RegExp | undefined):
   const json = parsed(stdout);
   const common = { exit, stderr: stderr === "" ? "empty" : "text" } as const;
   if (json === undefined) return { ...common, stdout };
+  // Go writes <, > and & as escapes.
+  const plain = stdout.replace(/\\u00(?:3c|3e|26)/g, (code) => JSON.parse(`"${code}"`) as string);
   const layout =
-    stdout === JSON.stringify(json, null, 4)
+    plain === JSON.stringify(json, null, 4)
       ? "four blanks"
-      : stdout === `${JSON.stringify(json)}\n`
+      : plain === `${JSON.stringify(json)}\n`
         ? "one line"
         : stdout;
-  if (exit === 0 || json["code"] === undefined) return { ...common, stdout: json, layout, keys: keyOrder(json) };
+  if (exit === 0 || json.code === undefined) return { ...common, stdout: json, layout, keys: keyOrder(json) };
   const { code, cniVersion, msg, details } = json;
   const whole = `${String(msg)}; ${String(details ?? "")}`;
   const said = says === undefined ? { msg, details } : { says: says.test(whole) ? `matches ${says}` : whole };
@@ -131,37 +133,46 @@ async function call(cell: Cell, step: Call, by: Implementation, config: unknown)
   return cell.run("/bin/sh", ["-c", `exec ${path} ${target}`], options);
 }
 
+/** What an implementation makes of a scenario. */
+export interface Play {
+  /** The node before. */
+  readonly start?: NodeState;
+  readonly steps: readonly Played[];
+}
+
 /** Plays a scenario on a node of its own. */
-export async function play(scenario: Scenario, by: Implementation, bins: Bins): Promise<readonly Played[]> {
+export async function play(scenario: Scenario, by: Implementation, bins: Bins): Promise<Play> {
   await using cell = await Cell.open();
   await placeBins(cell, bins, by === "ours" ? (scenario.goParts ?? []) : []);
   const pods = scenario.pods ?? ["pod"];
   for (const pod of pods) await cell.addPod(pod);
   const names = new Names(JSON.stringify(scenario.steps));
-  const played: Played[] = [];
+  const look = async (): Promise<NodeState | undefined> => {
+    if (scenario.look !== "node") return undefined;
+    const state = await observe(
+      cell,
+      pods.filter((pod) => cell.isNetns(pod)),
+    );
+    nameLinks(state);
+    names.learn(state);
+    return state;
+  };
+  const start = await look();
+  const steps: Played[] = [];
   for (const step of scenario.steps) {
     let done: Partial<Played> = {};
-    let did = "a deed";
     if ("shell" in step) await cell.shell(step.shell, step.pod);
     else {
       const given: unknown = by === "go" ? (step.goConfig ?? step.config) : step.config;
-      const config: unknown = typeof given === "function" ? given(played) : given;
-      const outcome = await call(cell, step, step.byGo === true ? "go" : by, config);
-      done = outcomeOf(outcome, step.says);
-      did = `${step.verb} ${step.plugin}`;
+      const config: unknown = typeof given === "function" ? given(steps) : given;
+      done = outcomeOf(await call(cell, step, step.byGo === true ? "go" : by, config), step.says);
     }
-    const kept: Partial<Played> = { files: observeFiles(cell) };
-    let state: NodeState | undefined;
-    if (scenario.look === "node") {
-      const there = pods.filter((pod) => cell.isNetns(pod));
-      state = await observe(cell, there);
-      nameLinks(state);
-      names.learn(state);
-    }
-    played.push({ did, ...done, ...kept, ...(state === undefined ? {} : { state }) } as Played);
+    const did = "shell" in step ? "a deed" : `${step.verb} ${step.plugin}`;
+    const state = await look();
+    steps.push({ did, ...done, files: observeFiles(cell), ...(state === undefined ? {} : { state }) });
   }
-  const named = names.value(played) as Played[];
-  return JSON.parse(JSON.stringify(named).replaceAll(/\/run\/bin\/(ours|go)/g, "/run/bin")) as Played[];
+  const named = names.value({ ...(start === undefined ? {} : { start }), steps });
+  return JSON.parse(JSON.stringify(named).replaceAll(/\/run\/bin\/(ours|go)/g, "/run/bin")) as Play;
 }
 
 /** A configuration with the result an earlier step printed; drawn values stand in it as they are. */
