@@ -21,10 +21,17 @@ export interface Attachment {
   readonly capabilityArgs: Plain;
 }
 
-const pathOf = (list: NetworkList, { containerId, ifName }: Attachment): string => `${directory}/${list.name}-${containerId}-${ifName}`;
+const pathOf = (list: NetworkList, { containerId, ifName }: Attachment): string =>
+  `${directory}/${list.name}-${containerId}-${ifName}`;
 
 /** Keeps the result of an ADD. */
-export function keepResult(list: NetworkList, attachment: Attachment, result: Result, version: SpecVersion, host: Host): void {
+export function keepResult(
+  list: NetworkList,
+  attachment: Attachment,
+  result: Result,
+  version: SpecVersion,
+  host: Host,
+): void {
   const { containerId, ifName, netns, args, capabilityArgs } = attachment;
   const cached = {
     kind,

@@ -13,8 +13,15 @@ type Verb = "ADD" | "CHECK" | "DEL";
 
 const versionOf = (list: NetworkList): SpecVersion => gate("ADD", list.cniVersion, specVersions);
 
-function run(verb: Verb, list: NetworkList, plugin: JsonObject, attachment: Attachment, prevResult: unknown, host: Host): string {
-  const type = String(plugin["type"]);
+function run(
+  verb: Verb,
+  list: NetworkList,
+  plugin: JsonObject,
+  attachment: Attachment,
+  prevResult: unknown,
+  host: Host,
+): string {
+  const type = String(plugin.type);
   const path = host.env("CNI_PATH") ?? "";
   const env = {
     CNI_COMMAND: verb,
@@ -25,11 +32,18 @@ function run(verb: Verb, list: NetworkList, plugin: JsonObject, attachment: Atta
     CNI_PATH: path,
   };
   try {
-    return runExecutable(findPlugin(type, path, host), env, pluginConfig(list, plugin, prevResult, attachment.capabilityArgs), host);
+    return runExecutable(
+      findPlugin(type, path, host),
+      env,
+      pluginConfig(list, plugin, prevResult, attachment.capabilityArgs),
+      host,
+    );
   } catch (cause) {
     if (!(cause instanceof CniError)) throw cause;
     const details = cause.details === "" ? "" : ` (${cause.details})`;
-    throw new WeftError(`plugin type=${JSON.stringify(type)} failed (${verb === "DEL" ? "delete" : verb.toLowerCase()}): ${cause.message}${details}`);
+    throw new WeftError(
+      `plugin type=${JSON.stringify(type)} failed (${verb === "DEL" ? "delete" : verb.toLowerCase()}): ${cause.message}${details}`,
+    );
   }
 }
 
@@ -52,7 +66,9 @@ export function addList(list: NetworkList, attachment: Attachment, host: Host): 
 /** CHECK of every plugin in order, with the kept result; stops at the first that finds fault. */
 export function checkList(list: NetworkList, attachment: Attachment, host: Host): void {
   if (!atLeast(list.cniVersion, "0.4.0"))
-    throw new WeftError(`configuration version "${list.cniVersion}" does not support CHECK command; raise "cniVersion" to 0.4.0 or later`);
+    throw new WeftError(
+      `configuration version "${list.cniVersion}" does not support CHECK command; raise "cniVersion" to 0.4.0 or later`,
+    );
   if (list.disableCheck) return;
   const prevResult = cachedResult(list, attachment, versionOf(list), host);
   for (const plugin of list.plugins) run("CHECK", list, plugin, attachment, prevResult, host);

@@ -69,7 +69,7 @@ function parseObject(text: string, file: string): JsonObject {
 
 function pluginOf(value: unknown, file: string): JsonObject {
   const plugin = value as JsonObject | null;
-  if (typeof plugin !== "object" || plugin === null || typeof plugin["type"] !== "string" || plugin["type"] === "")
+  if (typeof plugin !== "object" || plugin === null || typeof plugin.type !== "string" || plugin.type === "")
     throw new WeftError(`${file}: a plugin without "type"`);
   return plugin;
 }
@@ -151,7 +151,7 @@ export function pluginConfig(
   prevResult: unknown,
   capabilityArgs: JsonObject,
 ): string {
-  const capabilities = (plugin["capabilities"] ?? {}) as JsonObject;
+  const capabilities = (plugin.capabilities ?? {}) as JsonObject;
   const runtimeConfig = Object.fromEntries(
     Object.entries(capabilityArgs).filter(([capability]) => capabilities[capability] === true),
   );

@@ -67,7 +67,11 @@ function attachmentOf(netnsPath: string, ifName: string | undefined, host: Host)
   };
 }
 
-const verbs: Readonly<Record<string, (...args: Parameters<typeof addList>) => unknown>> = { add: addList, check: checkList, del: delList };
+const verbs: Readonly<Record<string, (...args: Parameters<typeof addList>) => unknown>> = {
+  add: addList,
+  check: checkList,
+  del: delList,
+};
 
 function attach(words: readonly string[], ifName: string | undefined, host: Host): number {
   const [verb = "", network, netns, ...rest] = words;

@@ -25,6 +25,8 @@ export interface Call {
   readonly name: string;
   readonly env: CallEnv;
   readonly suite: Suite;
+  /** Whether the request's netns is our own, where that is known: a delegate's request has its caller's. */
+  readonly ownNetns?: boolean;
 }
 
 /** What is known of a call once its configuration has been read: enough to word an error. */
@@ -150,15 +152,16 @@ export async function callPlugin(
   const version = gate(verb, read.configVersion, plugin.versions);
   const common = { network: read.network, cniVersion: version, source: read.source, path: env.path, suite };
   if (verb === "STATUS") {
-    await plugin.status?.({ ...common, conf: plugin.conf(read.source, verb, env.args, host) }, host);
+    await plugin.status?.({ ...common, ownNetns: false, conf: plugin.conf(read.source, verb, env.args, host) }, host);
     return undefined;
   }
   if (verb === "GC") return undefined;
 
-  const own = isOwnNetns(env, host);
+  const own = call.ownNetns ?? isOwnNetns(env, host);
   if (own && verb !== "DEL") throw sameNetns(env.netns);
   const request: AttachmentRequest<unknown> = {
     ...common,
+    ownNetns: own,
     conf: plugin.conf(read.source, verb, env.args, host),
     attachment: { containerId: env.containerId, ifName: env.ifName },
     netns: own ? "" : env.netns,

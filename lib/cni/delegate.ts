@@ -131,7 +131,12 @@ async function delegate(
   checkEnv(env);
   const read = readCall(text);
   checkNetworkName(read.network);
-  return callPlugin(await entry.load(), { name: type, env, suite: request.suite }, read, host);
+  return callPlugin(
+    await entry.load(),
+    { name: type, env, suite: request.suite, ownNetns: request.ownNetns },
+    read,
+    host,
+  );
 }
 
 /** Whether a delegate of this type would run in this process: then what it refuses is known before it is called. */

@@ -27,6 +27,7 @@ export class JsonError extends Error {}
 /** Deeper nesting than any configuration has; Go gives up as well. */
 const maxDepth = 500;
 const numberPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them in a string, so they are what is looked for
 const needsCare = /[\\\u0000-\u001f]/;
 
 /** Parses one value and nothing after it. Throws a JsonError that says what stands where. */

@@ -28,6 +28,8 @@ export interface Request<Conf> {
   readonly path: string;
   /** The plugins this executable carries, for delegation in this process. */
   readonly suite: Suite;
+  /** CNI_NETNS is this process's own netns, which only DEL comes through with. */
+  readonly ownNetns: boolean;
 }
 
 export interface AttachmentRequest<Conf> extends Request<Conf> {

@@ -47,7 +47,7 @@ async function takeBack(
 function refuseMasquerade({ type, fields }: DelegateConf, request: AttachmentRequest<FlannelConf>, host: Host): void {
   if (
     type !== "bridge" ||
-    fields["ipMasq"] !== true ||
+    fields.ipMasq !== true ||
     "ipMasq" in request.conf.delegate ||
     !isOwnDelegate(request, host, type)
   )

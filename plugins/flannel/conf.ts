@@ -22,7 +22,7 @@ export interface FlannelConf {
 function checkDelegate(delegate: FreeForm): void {
   const fault = (msg: string) =>
     new CniError("invalidConfig", msg, { hint: 'correct "delegate" in the network configuration' });
-  if ("type" in delegate && typeof delegate["type"] !== "string")
+  if ("type" in delegate && typeof delegate.type !== "string")
     throw fault("'delegate' dictionary, if present, must have (string) 'type' field");
   for (const key of ["name", "ipam"]) {
     if (key in delegate) throw fault(`'delegate' dictionary must not have '${key}' field, it'll be set by flannel`);

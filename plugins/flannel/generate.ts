@@ -45,22 +45,22 @@ export function generate(conf: FlannelConf, network: string, env: SubnetEnv): De
   const preset = (key: string, value: PlainJson) => {
     if (!(key in fields)) fields[key] = value;
   };
-  if (conf.runtimeConfig !== undefined) fields["runtimeConfig"] = conf.runtimeConfig;
-  fields["name"] = network;
+  if (conf.runtimeConfig !== undefined) fields.runtimeConfig = conf.runtimeConfig;
+  fields.name = network;
   preset("type", "bridge");
   // One of the two must masquerade: where flanneld does, the bridge need not.
   preset("ipMasq", !env.ipMasq);
   preset("mtu", env.mtu);
-  const type = String(fields["type"]);
+  const type = String(fields.type);
   if (type === "bridge") preset("isGateway", true);
-  if (conf.cniVersion !== "") fields["cniVersion"] = conf.cniVersion;
+  if (conf.cniVersion !== "") fields.cniVersion = conf.cniVersion;
 
   const ipam: Record<string, PlainJson> = { ...conf.ipam };
-  if (!("type" in ipam)) ipam["type"] = "host-local";
-  ipam["ranges"] = env.subnets.map((subnet) => [{ subnet: formatPrefix(subnet) }]);
-  const routes = Array.isArray(ipam["routes"]) ? ipam["routes"] : [];
-  ipam["routes"] = [...routes, ...env.networks.map((dst) => ({ dst: formatPrefix(dst) }))];
-  fields["ipam"] = ipam;
+  if (!("type" in ipam)) ipam.type = "host-local";
+  ipam.ranges = env.subnets.map((subnet) => [{ subnet: formatPrefix(subnet) }]);
+  const routes = Array.isArray(ipam.routes) ? ipam.routes : [];
+  ipam.routes = [...routes, ...env.networks.map((dst) => ({ dst: formatPrefix(dst) }))];
+  fields.ipam = ipam;
   return { type, fields };
 }
 

@@ -30,8 +30,8 @@ function read(path: string, host: Host): Saved | "missing" | "unreadable" {
   }
   try {
     const fields = JSON.parse(text) as Record<string, PlainJson> | null;
-    if (typeof fields === "object" && fields !== null && typeof fields["type"] === "string")
-      return { path, text, fields, type: fields["type"] };
+    if (typeof fields === "object" && fields !== null && typeof fields.type === "string")
+      return { path, text, fields, type: fields.type };
   } catch {
     // Torn by a crash of a plugin that does not write it whole.
   }
