@@ -8,6 +8,7 @@ import { CniError } from "./error.ts";
 import { JsonError, JsonObject } from "./json.ts";
 import type { AnyPlugin, AttachmentRequest, Suite, Verb } from "./plugin.ts";
 import { parseResult, type Result } from "./result.ts";
+import { validAttachments, validAttachmentsKeys } from "./valid-attachments.ts";
 import { checkContainerId, checkIfName } from "./validators.ts";
 import { gate } from "./gate.ts";
 
@@ -152,10 +153,22 @@ export async function callPlugin(
   const version = gate(verb, read.configVersion, plugin.versions);
   const common = { network: read.network, cniVersion: version, source: read.source, path: env.path, suite };
   if (verb === "STATUS") {
-    await plugin.status?.({ ...common, ownNetns: false, conf: plugin.conf(read.source, verb, env.args, host) }, host);
+    await plugin.status({ ...common, ownNetns: false, conf: plugin.conf(read.source, verb, env.args, host) }, host);
     return undefined;
   }
-  if (verb === "GC") return undefined;
+  if (verb === "GC") {
+    const valid = validAttachments(read.source.tree);
+    if (valid === undefined)
+      host.log(
+        `${plugin.name}: GC without "${validAttachmentsKeys[0]}" says nothing of who is valid: nothing is removed`,
+      );
+    else
+      await plugin.gc(
+        { ...common, ownNetns: false, valid, conf: plugin.conf(read.source, verb, env.args, host) },
+        host,
+      );
+    return undefined;
+  }
 
   const own = call.ownNetns ?? isOwnNetns(env, host);
   if (own && verb !== "DEL") throw sameNetns(env.netns);

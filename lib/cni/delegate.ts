@@ -3,7 +3,7 @@
 // process, which saves a process and its start; what the delegate sees and answers is the same either way.
 import type { Host } from "../host/host.ts";
 import { buildId } from "./build.ts";
-import { callEnv, callPlugin, checkEnv, readCall } from "./call.ts";
+import { callEnv, callPlugin, checkEnv, readCall, type CallEnv } from "./call.ts";
 import { ConfigFault, decode } from "./config.ts";
 import { CniError } from "./error.ts";
 import { JsonError, JsonObject, parseJson } from "./json.ts";
@@ -114,20 +114,28 @@ export function resultOf(stdout: string, version: SpecVersion): Result {
   }
 }
 
+/** An attachment other than the request's own, for a call on its behalf. */
+export type Behalf = Pick<CallEnv, "containerId" | "ifName" | "netns">;
+
 async function delegate(
   request: Request<unknown>,
   host: Host,
   verb: Verb,
   type: string,
   text: string,
+  behalf?: Behalf,
 ): Promise<Result | undefined> {
   const file = findPlugin(type, request.path, host);
   const entry = request.suite[type];
   if (entry === undefined || !isThisExecutable(file, host)) {
-    const stdout = runExecutable(file, { CNI_COMMAND: verb }, text, host);
+    const other =
+      behalf === undefined
+        ? {}
+        : { CNI_CONTAINERID: behalf.containerId, CNI_IFNAME: behalf.ifName, CNI_NETNS: behalf.netns };
+    const stdout = runExecutable(file, { CNI_COMMAND: verb, ...other }, text, host);
     return verb === "ADD" ? resultOf(stdout, request.cniVersion) : undefined;
   }
-  const env = { ...callEnv(host), command: verb };
+  const env = { ...callEnv(host), ...behalf, command: verb };
   checkEnv(env);
   const read = readCall(text);
   checkNetworkName(read.network);
@@ -150,13 +158,14 @@ export async function delegateAdd(request: Request<unknown>, host: Host, type: s
   return (await delegate(request, host, "ADD", type, text)) as Result;
 }
 
-/** DEL, CHECK or STATUS of a delegate with this configuration. Throws its error. */
+/** Any verb without a result, of a delegate with this configuration. Throws its error. */
 export async function delegateVerb(
   request: Request<unknown>,
   host: Host,
-  verb: "DEL" | "CHECK" | "STATUS",
+  verb: "DEL" | "CHECK" | "STATUS" | "GC",
   type: string,
   text: string,
+  behalf?: Behalf,
 ): Promise<void> {
-  await delegate(request, host, verb, type, text);
+  await delegate(request, host, verb, type, text, behalf);
 }

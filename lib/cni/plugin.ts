@@ -40,6 +40,11 @@ export interface AttachmentRequest<Conf> extends Request<Conf> {
   prevResult(): Result | undefined;
 }
 
+export interface GcRequest<Conf> extends Request<Conf> {
+  /** The attachments of the network that there are: whatever else the network has on this node is to go. */
+  readonly valid: readonly Attachment[];
+}
+
 export interface Plugin<Conf> {
   readonly name: string;
   readonly versions: readonly SpecVersion[];
@@ -51,8 +56,10 @@ export interface Plugin<Conf> {
   add(request: AttachmentRequest<Conf>, host: Host): Result | Promise<Result>;
   del(request: AttachmentRequest<Conf>, host: Host): void | Promise<void>;
   check(request: AttachmentRequest<Conf>, host: Host): void | Promise<void>;
-  /** Absent: the verb succeeds without a word, as with the Go plugins. */
-  status?(request: Request<Conf>, host: Host): void | Promise<void>;
+  /** Throws a CniError (50, 51) where an ADD could not succeed now. */
+  status(request: Request<Conf>, host: Host): void | Promise<void>;
+  /** Removes what is in no valid attachment: all it can, then says what it could not. */
+  gc(request: GcRequest<Conf>, host: Host): void | Promise<void>;
 }
 
 /** One line of the table in plugins/main.ts. */
@@ -67,7 +74,7 @@ export type Suite = Readonly<Record<string, SuiteEntry>>;
 // biome-ignore lint/suspicious/noExplicitAny: the type of a configuration is private to its plugin
 export type AnyPlugin = Plugin<any>;
 
-/** Declares a plugin; a missing handler does not compile, so ADD, DEL and CHECK never succeed by doing nothing. */
+/** Declares a plugin; a missing handler does not compile, so no verb succeeds by doing nothing. */
 export function definePlugin<Conf>(plugin: Plugin<Conf>): Plugin<Conf> {
   return plugin;
 }

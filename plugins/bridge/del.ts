@@ -1,8 +1,7 @@
 // DEL: the link first, its addresses last, so that nobody is given an address while it is still in use. Every step is
 // tried whatever became of the one before; what is gone already is fine. The shared parts of the node stay.
-import { toCniError } from "../../lib/cni/boundary.ts";
 import { delegateVerb } from "../../lib/cni/delegate.ts";
-import { CniError } from "../../lib/cni/error.ts";
+import { Faults } from "../../lib/cni/faults.ts";
 import { openIfThere } from "../../lib/cni/netns.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host, Netns } from "../../lib/host/host.ts";
@@ -16,29 +15,15 @@ type Del = AttachmentRequest<BridgeConf>;
 /** Takes an attachment back. Returns when its link is gone; needs neither the netns nor what ADD reported. */
 export async function del(request: Del, host: Host): Promise<void> {
   const { conf } = request;
-  const faults: CniError[] = [];
-  try {
-    removeLink(request, host);
-  } catch (error) {
-    faults.push(toCniError(error, host));
-  }
+  const faults = new Faults(host);
+  faults.attempt(() => removeLink(request, host));
   if (conf.ipMasq) host.log('"ipMasq": this build does not look for masquerade rules that another plugin made');
   if (conf.macSpoofCheck)
     host.log('"macspoofchk": this build does not look for filter chains that another plugin made');
-  if (conf.ipam !== undefined) {
-    try {
-      await delegateVerb(request, host, "DEL", conf.ipam, request.source.text);
-    } catch (error) {
-      faults.push(toCniError(error, host));
-    }
-  }
-  const [first] = faults;
-  if (first === undefined) return;
-  if (faults.length === 1) throw first;
-  throw new CniError({ code: first.code }, faults.map(({ message }) => message).join("; "), {
-    details: faults.map(({ details }) => details).join("; "),
-    cause: first,
-  });
+  const { ipam } = conf;
+  if (ipam !== undefined)
+    await faults.attemptAsync(() => delegateVerb(request, host, "DEL", ipam, request.source.text));
+  faults.end();
 }
 
 /** Deletes the container's link where it is, which takes the node's end with it; else the node's end, if we know it. */

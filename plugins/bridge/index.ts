@@ -7,6 +7,7 @@ import { add } from "./add.ts";
 import { check } from "./check.ts";
 import { readBridgeConf } from "./conf.ts";
 import { del } from "./del.ts";
+import { gc } from "./gc.ts";
 import { status } from "./status.ts";
 
 export const bridge = definePlugin({
@@ -17,4 +18,5 @@ export const bridge = definePlugin({
   del,
   check,
   status,
+  gc,
 });

@@ -1,11 +1,11 @@
 import { inContext } from "../../lib/cni/boundary.ts";
-import { delegateAdd, delegateVerb, isOwnDelegate } from "../../lib/cni/delegate.ts";
-import { CniError } from "../../lib/cni/error.ts";
+import { delegateAdd, delegateVerb } from "../../lib/cni/delegate.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result } from "../../lib/cni/result.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
 import { delegateText, generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
+import { refuseMasquerade } from "./masquerade.ts";
 import { findSaved, save, savedMode } from "./saved.ts";
 
 /** Generates the delegate's configuration, keeps it for DEL, and has the delegate do the work. */
@@ -41,22 +41,4 @@ async function takeBack(
   } catch (failure) {
     host.log(`flannel: undo: ${(failure as Error).message}`);
   }
-}
-
-/** Our bridge does not masquerade so far; where flanneld's setting is what asks for it, say so before anything is done. */
-function refuseMasquerade({ type, fields }: DelegateConf, request: AttachmentRequest<FlannelConf>, host: Host): void {
-  if (
-    type !== "bridge" ||
-    fields.ipMasq !== true ||
-    "ipMasq" in request.conf.delegate ||
-    !isOwnDelegate(request, host, type)
-  )
-    return;
-  throw new CniError(
-    "invalidConfig",
-    `FLANNEL_IPMASQ in ${request.conf.subnetFile} is not "true", which asks the bridge plugin for ipMasq, and it has none`,
-    {
-      hint: 'start flanneld with --ip-masq, or set "ipMasq": false in "delegate", or keep the Go bridge plugin on this node',
-    },
-  );
 }

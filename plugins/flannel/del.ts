@@ -1,10 +1,9 @@
 import { inContext } from "../../lib/cni/boundary.ts";
 import { delegateVerb } from "../../lib/cni/delegate.ts";
-import { CniError } from "../../lib/cni/error.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
-import { delegateText, generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
+import { delegateText, generateBestEffort } from "./generate.ts";
 import { findSaved } from "./saved.ts";
 
 /**
@@ -12,11 +11,11 @@ import { findSaved } from "./saved.ts";
  * saved configuration it makes one as good as it can: the delegate finds by name what there may be.
  */
 export async function del(request: AttachmentRequest<FlannelConf>, host: Host): Promise<void> {
-  const { conf, attachment } = request;
+  const { conf, network, attachment } = request;
   const saved = findSaved(conf.dataDir, attachment, host);
   if (saved !== undefined && saved.text === undefined)
     host.log(`flannel: ${saved.path} is no delegate configuration; making one from what there is`);
-  const delegate = saved?.text === undefined ? bestEffort(request, host) : saved;
+  const delegate = saved?.text === undefined ? generateBestEffort(conf, network, host) : saved;
   const text = saved?.text ?? delegateText(delegate);
   try {
     await delegateVerb(request, host, "DEL", delegate.type, text);
@@ -24,14 +23,4 @@ export async function del(request: AttachmentRequest<FlannelConf>, host: Host): 
     throw inContext(error, "failed to delegate delete", host);
   }
   if (saved !== undefined) host.files.remove(saved.path);
-}
-
-/** As ADD would have it today; without subnet.env enough to find the link and free the address. */
-function bestEffort({ conf, network }: AttachmentRequest<FlannelConf>, host: Host): DelegateConf {
-  try {
-    return generate(conf, network, readSubnetEnv(conf.subnetFile, host));
-  } catch (error) {
-    if (!(error instanceof CniError)) throw error;
-    return generate(conf, network, { networks: [], subnets: [], mtu: 0, ipMasq: true });
-  }
 }

@@ -64,5 +64,15 @@ export function generate(conf: FlannelConf, network: string, env: SubnetEnv): De
   return { type, fields };
 }
 
+/** As ADD would have it today; without subnet.env enough for the delegate to find links and free addresses. */
+export function generateBestEffort(conf: FlannelConf, network: string, host: Host): DelegateConf {
+  try {
+    return generate(conf, network, readSubnetEnv(conf.subnetFile, host));
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    return generate(conf, network, { networks: [], subnets: [], mtu: 0, ipMasq: true });
+  }
+}
+
 /** The configuration as the delegate gets it: compact, keys in order. */
 export const delegateText = ({ fields }: DelegateConf): string => sortedJson(fields);

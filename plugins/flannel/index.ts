@@ -6,5 +6,7 @@ import { add } from "./add.ts";
 import { check } from "./check.ts";
 import { conf } from "./conf.ts";
 import { del } from "./del.ts";
+import { gc } from "./gc.ts";
+import { status } from "./status.ts";
 
-export const flannel = definePlugin({ name: "flannel", versions: allVersions, conf, add, del, check });
+export const flannel = definePlugin({ name: "flannel", versions: allVersions, conf, add, del, check, status, gc });

@@ -2,10 +2,9 @@
 // changed since. One file for each attachment, in the directory and under the name that the Go plugin uses.
 //
 // Go names it by the container alone, so a container's second attachment would overwrite the first. Ours keeps the plain
-// name for the first, which a roll-back finds, and "<containerID>-<ifName>" for the others. Who a plain file belongs to
-// stands inside it, under a key that no delegate reads.
-import type { PlainJson } from "../../lib/cni/json.ts";
-import { sortedJson } from "../../lib/cni/json.ts";
+// name for the first, which a roll-back finds, and "<containerID>-<ifName>" for the others. Whose a file is stands inside
+// it, under keys that no delegate reads.
+import { sortedJson, type PlainJson } from "../../lib/cni/json.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
@@ -13,60 +12,79 @@ import type { DelegateConf } from "./generate.ts";
 
 const directoryMode = 0o700;
 export const savedMode = 0o600;
+const containerIdKey = "weft.containerId";
 const ifNameKey = "weft.ifName";
+
+/** A file that is there. Without `text` it is no delegate's configuration: a crash of a plugin that does not write it whole. */
+export type SavedFile = Saved | { readonly path: string; readonly text: undefined };
 
 export interface Saved extends DelegateConf {
   readonly path: string;
   readonly text: string;
+  readonly containerId: string;
+  /** undefined in Go's files, which do not say. */
+  readonly ifName: string | undefined;
 }
 
-function read(path: string, host: Host): Saved | "missing" | "unreadable" {
+const textOf = (value: PlainJson | undefined): string | undefined => (typeof value === "string" ? value : undefined);
+
+function read(dataDir: string, name: string, host: Host): SavedFile | undefined {
+  const path = `${dataDir}/${name}`;
   let text: string;
   try {
     text = host.files.read(path);
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return "missing";
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw error;
   }
   try {
     const fields = JSON.parse(text) as Record<string, PlainJson> | null;
-    if (typeof fields === "object" && fields !== null && typeof fields.type === "string")
-      return { path, text, fields, type: fields.type };
+    const type = textOf(fields?.type);
+    if (fields !== null && type !== undefined) {
+      const containerId = textOf(fields[containerIdKey]) ?? name;
+      return { path, text, fields, type, containerId, ifName: textOf(fields[ifNameKey]) };
+    }
   } catch {
-    // Torn by a crash of a plugin that does not write it whole.
+    // Told by the missing text.
   }
-  return "unreadable";
+  return { path, text: undefined };
 }
 
-/** Whether a plain file is this attachment's. Go's files do not say; they are the container's only one. */
-const belongsTo = ({ fields }: Saved, { ifName }: Attachment): boolean =>
-  fields[ifNameKey] === undefined || fields[ifNameKey] === ifName;
+/** Whether a file may be this attachment's: a torn one may, and one of Go's is its container's only one. */
+const belongsTo = (file: SavedFile | undefined, { containerId, ifName }: Attachment): file is SavedFile =>
+  file !== undefined &&
+  (file.text === undefined || (file.containerId === containerId && (file.ifName ?? ifName) === ifName));
 
-const plainPath = (dataDir: string, { containerId }: Attachment): string => `${dataDir}/${containerId}`;
-const ownPath = (dataDir: string, { containerId, ifName }: Attachment): string => `${dataDir}/${containerId}-${ifName}`;
+const plainName = ({ containerId }: Attachment): string => containerId;
+const ownName = ({ containerId, ifName }: Attachment): string => `${containerId}-${ifName}`;
 
-/** The saved configuration of an attachment; a path alone where a file is there that cannot be read as one. */
-export function findSaved(
-  dataDir: string,
-  attachment: Attachment,
-  host: Host,
-): Saved | { readonly path: string; readonly text: undefined } | undefined {
-  const own = ownPath(dataDir, attachment);
-  const second = read(own, host);
-  if (typeof second === "object") return second;
-  if (second === "unreadable") return { path: own, text: undefined };
-  const plain = plainPath(dataDir, attachment);
-  const first = read(plain, host);
-  if (first === "unreadable") return { path: plain, text: undefined };
-  return typeof first === "object" && belongsTo(first, attachment) ? first : undefined;
+/** The saved configuration of an attachment. */
+export function findSaved(dataDir: string, attachment: Attachment, host: Host): SavedFile | undefined {
+  return [ownName(attachment), plainName(attachment)]
+    .map((name) => read(dataDir, name, host))
+    .find((file) => belongsTo(file, attachment));
+}
+
+/** Everything that is saved, of every network. */
+export function listSaved(dataDir: string, host: Host): SavedFile[] {
+  let names: string[];
+  try {
+    names = host.files.list(dataDir);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+  // A dot begins what is still being written.
+  return names.filter((name) => !name.startsWith(".")).flatMap((name) => read(dataDir, name, host) ?? []);
 }
 
 /** Keeps a configuration, whole or not at all. Returns its path. */
 export function save(dataDir: string, attachment: Attachment, delegate: DelegateConf, host: Host): string {
-  const plain = read(plainPath(dataDir, attachment), host);
-  const taken = typeof plain === "object" && !belongsTo(plain, attachment);
-  const path = taken ? ownPath(dataDir, attachment) : plainPath(dataDir, attachment);
-  const text = sortedJson({ ...delegate.fields, [ifNameKey]: attachment.ifName });
+  const plain = read(dataDir, plainName(attachment), host);
+  const free = plain === undefined || belongsTo(plain, attachment);
+  const path = `${dataDir}/${free ? plainName(attachment) : ownName(attachment)}`;
+  const { containerId, ifName } = attachment;
+  const text = sortedJson({ ...delegate.fields, [containerIdKey]: containerId, [ifNameKey]: ifName });
   try {
     host.files.replace(path, text, savedMode);
   } catch (error) {

@@ -14,7 +14,7 @@ import { schema } from "./schema.ts";
 export interface HostLocalConf {
   /** The network's store. */
   readonly directory: string;
-  /** In the order that numbers `last_reserved_ip.N`. Empty on DEL, which does not need them. */
+  /** In the order that numbers `last_reserved_ip.N`. Empty for DEL and GC, which do not need them. */
   readonly rangeSets: readonly RangeSet[];
   readonly routes: readonly ResultRoute[];
   readonly requested: readonly Ip[];
@@ -78,9 +78,9 @@ function requestedOf({ args: { cni } = {}, runtimeConfig }: Given, cniArgs: stri
   return ips.filter((ip, at) => ips.findIndex((each) => equalIps(each, ip)) === at);
 }
 
-/** Reads the configuration; on DEL only where the store is. Throws a CniError (7). */
+/** Reads the configuration; for DEL and GC only where the store is. Throws a CniError (7). */
 export function conf(source: ConfigSource, verb: Verb, cniArgs: string, host: Host): HostLocalConf {
-  if (verb === "DEL") return forDel(source, host);
+  if (verb === "DEL" || verb === "GC") return onlyLocation(source, host);
   const given = readConfig(source, schema, validate);
   if (given.ipam === undefined)
     throw new CniError("invalidConfig", "IPAM config missing 'ipam' key", {
@@ -108,7 +108,7 @@ export function conf(source: ConfigSource, verb: Verb, cniArgs: string, host: Ho
 }
 
 /** A configuration that ADD would refuse does not keep an address: all that matters is where the store is. */
-function forDel(source: ConfigSource, host: Host): HostLocalConf {
+function onlyLocation(source: ConfigSource, host: Host): HostLocalConf {
   const { name, ipam } = readLocation(source, host);
   return {
     directory: directoryOf(ipam?.dataDir ?? "", name),
@@ -131,7 +131,7 @@ function readLocation(source: ConfigSource, host: Host): FromSchema<typeof locat
   try {
     return readConfig(source, locationSchema, () => true);
   } catch (error) {
-    host.log(`host-local: DEL goes on in spite of its configuration: ${(error as Error).message}`);
+    host.log(`host-local: going on in spite of the configuration: ${(error as Error).message}`);
     // The name has been read once already, so that it is "ipam" which cannot be.
     return readConfig(source, { type: "object", properties: { name: locationSchema.properties.name } }, () => true);
   }

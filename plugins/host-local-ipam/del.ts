@@ -1,4 +1,4 @@
-import { CniError } from "../../lib/cni/error.ts";
+import { Faults } from "../../lib/cni/faults.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { HostLocalConf } from "./conf.ts";
@@ -7,23 +7,12 @@ import { openStore } from "./store.ts";
 
 /** Frees what the attachment holds; done when it holds nothing, and where there is no store. Makes no file. */
 export function del({ conf, attachment }: AttachmentRequest<HostLocalConf>, host: Host): void {
+  const faults = new Faults(host);
   openStore(host, conf.directory, { create: false }).locked((store) => {
     const held = store.heldBy(attachment);
     // The container id alone stands for all its interfaces: it counts where nothing stands for this one.
     const own = held.filter(({ owner }) => namedOwner(owner)?.ifName !== undefined);
-    const failures: Error[] = [];
-    for (const { name } of own.length > 0 ? own : held) {
-      try {
-        store.free(name);
-      } catch (error) {
-        failures.push(error as Error);
-      }
-    }
-    if (failures.length > 0)
-      throw new CniError("ioFailure", failures.map(({ message }) => message).join("; "), {
-        details: `these addresses of ${attachment.containerId} stay held`,
-        hint: "is the file system read-only, or the file immutable (lsattr)?",
-        cause: failures[0],
-      });
+    for (const { name } of own.length > 0 ? own : held) faults.attempt(() => store.free(name));
   });
+  faults.end();
 }

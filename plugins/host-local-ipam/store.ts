@@ -6,14 +6,13 @@
 //   10.244.1.7            "<containerID>\r\n<ifName>"; that the file exists means taken, whatever it holds
 //
 // Methods that need the lock exist only while it is held.
-import { CniError } from "../../lib/cni/error.ts";
+import { takeLock } from "../../lib/cni/lock.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { FileLock, Host, PreparedFile } from "../../lib/host/host.ts";
 import { formatIp, parseIp, type Ip } from "../../lib/ip/ip.ts";
 import { namedOwner, parseOwner, type Owner } from "./owner.ts";
 
-const lockTimeoutMs = 30_000;
 const directoryMode = 0o755;
 const lockMode = 0o750;
 const fileMode = 0o600;
@@ -41,6 +40,8 @@ export interface LockedStore {
   holdings(): Holding[];
   /** The names of all files, addresses or not. */
   names(): ReadonlySet<string>;
+  /** Every address that is taken, without a look at whom it belongs to. */
+  addresses(): Ip[];
   /** Gives an address up; fine where nobody holds it. */
   free(name: string): void;
 }
@@ -67,19 +68,13 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
   const pathOf = (name: string) => `${directory}/${name}`;
   const lastReservedPath = (rangeSet: number) => pathOf(`last_reserved_ip.${rangeSet}`);
 
-  function takeLock(): FileLock | undefined {
-    const path = pathOf("lock");
-    let lock: FileLock | undefined;
+  function lockIfThere(): FileLock | undefined {
     try {
-      lock = files.lock(path, { mode: lockMode, timeoutMs: lockTimeoutMs, create });
+      return takeLock(host, pathOf("lock"), { mode: lockMode, create });
     } catch (error) {
       if (create || !isErrno(error, "ENOENT", "ENOTDIR")) throw error;
       return undefined;
     }
-    if (lock !== undefined) return lock;
-    throw new CniError("tryAgainLater", `${path} was locked by another process for ${lockTimeoutMs / 1000} s`, {
-      hint: `"fuser -v ${path}" says by which: is it stuck?`,
-    });
   }
 
   /** Undefined where the file is gone by now, or cannot be what a plugin wrote. */
@@ -138,6 +133,8 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
 
     names: () => new Set(files.list(directory)),
 
+    addresses: () => listed(() => files.list(directory)).flatMap((name) => parseIp(name) ?? []),
+
     free(name) {
       files.remove(pathOf(name));
     },
@@ -158,7 +155,7 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
     },
 
     locked(body) {
-      const lock = takeLock();
+      const lock = lockIfThere();
       try {
         return body(store);
       } finally {

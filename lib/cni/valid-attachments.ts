@@ -1,0 +1,38 @@
+// What GC is told: the attachments of the network that there are. Spec 1.1.0, "GC".
+import { CniError } from "./error.ts";
+import { JsonObject, type Json } from "./json.ts";
+import type { Attachment } from "./plugin.ts";
+
+/** The key of the specification, and the one that was used before it was settled. */
+export const validAttachmentsKeys = ["cni.dev/valid-attachments", "cni.dev/attachments"] as const;
+
+function attachmentOf(item: Json, key: string, at: number): Attachment {
+  const member = (name: string): string => {
+    const value =
+      item instanceof JsonObject ? item.entries.findLast(([each]) => each.toLowerCase() === name)?.[1] : undefined;
+    if (typeof value === "string" && value !== "") return value;
+    throw new CniError("invalidConfig", `"${key}[${at}]" must name a containerID and an ifname`, {
+      hint: "nothing was removed: who is valid must be clear first; the runtime writes this list",
+    });
+  };
+  return { containerId: member("containerid"), ifName: member("ifname") };
+}
+
+/** The list; undefined where the configuration has none, which says nothing. null says that no attachment is valid. */
+export function validAttachments(tree: JsonObject): readonly Attachment[] | undefined {
+  for (const key of validAttachmentsKeys) {
+    const found = tree.entries.findLast(([each]) => each === key);
+    if (found === undefined) continue;
+    const [, list] = found;
+    if (list === null) return [];
+    if (!Array.isArray(list))
+      throw new CniError("invalidConfig", `"${key}" must be a list`, {
+        hint: "nothing was removed: who is valid must be clear first; the runtime writes this list",
+      });
+    return list.map((item: Json, at) => attachmentOf(item, key, at));
+  }
+  return undefined;
+}
+
+export const isSameAttachment = (a: Attachment, b: Attachment): boolean =>
+  a.containerId === b.containerId && a.ifName === b.ifName;

@@ -1,0 +1,36 @@
+import { inContext } from "../../lib/cni/boundary.ts";
+import { delegateVerb } from "../../lib/cni/delegate.ts";
+import { CniError } from "../../lib/cni/error.ts";
+import type { Request } from "../../lib/cni/plugin.ts";
+import type { Host } from "../../lib/host/host.ts";
+import type { FlannelConf } from "./conf.ts";
+import { delegateText, generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
+import { refuseMasquerade } from "./masquerade.ts";
+import { listSaved } from "./saved.ts";
+
+/** flanneld has given this node a subnet, and the delegate that ADD would use can serve. */
+export async function status(request: Request<FlannelConf>, host: Host): Promise<void> {
+  const delegate = delegateOf(request, host);
+  try {
+    await delegateVerb(request, host, "STATUS", delegate.type, delegateText(delegate));
+  } catch (error) {
+    throw inContext(error, "failed to delegate status", host);
+  }
+}
+
+function delegateOf(request: Request<FlannelConf>, host: Host): DelegateConf {
+  const { conf, network } = request;
+  try {
+    const delegate = generate(conf, network, readSubnetEnv(conf.subnetFile, host));
+    refuseMasquerade(delegate, request, host);
+    return delegate;
+  } catch (cause) {
+    if (!(cause instanceof CniError)) throw cause;
+    // Packets of the pods that run may go nowhere as well: without flanneld nobody carries them.
+    const running = listSaved(conf.dataDir, host).length > 0;
+    throw new CniError(running ? "unavailableExistingImpaired" : "unavailable", cause.message, {
+      details: cause.details,
+      cause,
+    });
+  }
+}
