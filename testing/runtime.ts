@@ -65,6 +65,7 @@ export class TestIpam {
     del: () => this.#came("DEL"),
     check: () => this.#came("CHECK"),
     status: () => this.#came("STATUS"),
+    gc: () => this.#came("GC"),
   });
 
   #came(verb: string): void {
