@@ -3,8 +3,11 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 
-/** Where ours are, of the engine the run was asked for. */
-export const ours: string = join(root, "dist", ...(process.env.WEFT_TEST_ENGINE === "node" ? ["node"] : []), "bin");
+/** The engine the run was asked for. */
+export const engine: "embedded" | "node" = process.env.WEFT_TEST_ENGINE === "node" ? "node" : "embedded";
+
+/** Where ours are, of that engine. */
+export const ours: string = join(root, "dist", ...(engine === "node" ? ["node"] : []), "bin");
 
 /** Where the Go plugins and cnitool are, built by npm test before it enters its cell. */
 export const reference: string = join(root, ".cache/go-bin");
