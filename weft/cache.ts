@@ -1,18 +1,18 @@
-// The result cache: what an ADD gave, kept for CHECK and DEL. The directory, the names and the format are libcni's, so
+// The result cache: what an ADD gave, kept for CHECK, DEL and GC. The directory, the names and the format are libcni's, so
 // that `weft`, cnitool and a runtime continue each other's work.
 import { decode } from "../lib/cni/config.ts";
-import { JsonObject, parseJson } from "../lib/cni/json.ts";
-import { encodeResult, parseResult, type Result } from "../lib/cni/result.ts";
+import { JsonObject, parseJson, type PlainJson } from "../lib/cni/json.ts";
+import { encodeResult, parseResult } from "../lib/cni/result.ts";
 import { specVersions, type SpecVersion } from "../lib/cni/version.ts";
 import { isErrno } from "../lib/host/errno.ts";
 import type { Host } from "../lib/host/host.ts";
 import { utf8Bytes } from "../lib/host/utf8.ts";
-import type { JsonObject as Plain, NetworkList } from "./list.ts";
+import { WeftError, type NetworkList, type Plain } from "./list.ts";
 
 const directory = "/var/lib/cni/results";
 const kind = "cniCacheV1";
 
-/** One attachment as the person at the terminal named it. */
+/** One attachment as the person at the terminal named it, or as the cache remembers it. */
 export interface Attachment {
   readonly containerId: string;
   readonly ifName: string;
@@ -24,14 +24,18 @@ export interface Attachment {
 const pathOf = (list: NetworkList, { containerId, ifName }: Attachment): string =>
   `${directory}/${list.name}-${containerId}-${ifName}`;
 
+/** A result in the version it was written in, or where it does not say, in `unsaid`; as JSON that `version` (or its own) asks for. */
+export function readResult(tree: JsonObject, unsaid: string, version?: SpecVersion): PlainJson {
+  const { cniVersion } = decode({ type: "object", properties: { cniVersion: { type: "string" } } } as const, tree);
+  const said = cniVersion || unsaid || "0.1.0";
+  const written = specVersions.find((each) => each === said);
+  if (written === undefined) throw new WeftError(`unsupported CNI result version "${said}"`);
+  // Members that are undefined are not there.
+  return JSON.parse(JSON.stringify(encodeResult(parseResult(tree, written), version ?? written)));
+}
+
 /** Keeps the result of an ADD. */
-export function keepResult(
-  list: NetworkList,
-  attachment: Attachment,
-  result: Result,
-  version: SpecVersion,
-  host: Host,
-): void {
+export function keepResult(list: NetworkList, attachment: Attachment, result: PlainJson, host: Host): void {
   const { containerId, ifName, netns, args, capabilityArgs } = attachment;
   const cached = {
     kind,
@@ -42,29 +46,78 @@ export function keepResult(
     netns,
     cniArgs: args.length === 0 ? undefined : args,
     capabilityArgs: Object.keys(capabilityArgs).length === 0 ? undefined : capabilityArgs,
-    result: encodeResult(result, version),
+    result,
   };
   host.files.makeDirectory(directory, 0o700);
   host.files.replace(pathOf(list, attachment), JSON.stringify(cached), 0o600);
 }
 
+const memberOf = (tree: JsonObject, name: string) => tree.entries.findLast(([key]) => key === name)?.[1];
+
 /** The kept result in the list's version, as a plugin gets it; undefined when none is kept. Throws where it is unreadable. */
-export function cachedResult(list: NetworkList, attachment: Attachment, version: SpecVersion, host: Host): unknown {
+export function cachedResult(
+  list: NetworkList,
+  attachment: Attachment,
+  version: SpecVersion,
+  host: Host,
+): PlainJson | undefined {
+  const path = pathOf(list, attachment);
   let text: string;
   try {
-    text = host.files.read(pathOf(list, attachment));
+    text = host.files.read(path);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
     throw error;
   }
   const tree = parseJson(text);
-  const member = tree instanceof JsonObject ? tree.entries.find(([key]) => key === "result")?.[1] : undefined;
-  if (!(member instanceof JsonObject)) throw new Error(`${pathOf(list, attachment)} holds no result`);
-  const { cniVersion } = decode({ type: "object", properties: { cniVersion: { type: "string" } } } as const, member);
-  const written = specVersions.find((each) => each === cniVersion) ?? version;
-  return encodeResult(parseResult(member, written), version);
+  // Before the cache had a format, the file was the result.
+  const result = tree instanceof JsonObject && memberOf(tree, "kind") === kind ? memberOf(tree, "result") : tree;
+  if (!(result instanceof JsonObject)) throw new WeftError(`${path} holds no result`);
+  return readResult(result, "", version);
 }
 
 export function forgetResult(list: NetworkList, attachment: Attachment, host: Host): void {
   host.files.remove(pathOf(list, attachment));
+}
+
+const attachmentSchema = {
+  type: "object",
+  properties: {
+    kind: { type: "string" },
+    containerId: { type: "string", default: "" },
+    ifName: { type: "string", default: "" },
+    networkName: { type: "string", default: "" },
+    netns: { type: "string", default: "" },
+    cniArgs: { type: "array", items: { type: "array", items: { type: "string" } }, default: [] },
+    capabilityArgs: { type: "object", default: {} },
+  },
+} as const;
+
+/** One file of the cache; undefined where it tells of no attachment, which is for CHECK and DEL to complain of. */
+function attachmentIn(path: string, network: string, host: Host): Attachment | undefined {
+  try {
+    const tree = parseJson(host.files.read(path));
+    if (!(tree instanceof JsonObject)) return undefined;
+    const { kind: found, networkName, cniArgs, ...attachment } = decode(attachmentSchema, tree);
+    if (found !== kind || networkName !== network || attachment.ifName === "") return undefined;
+    return { ...attachment, args: cniArgs.map(([key = "", value = ""]) => [key, value]) };
+  } catch (error) {
+    host.log(`weft: passing over ${path}: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/** The attachments of the network that are kept, in the order of their files' names. */
+export function cachedAttachments(list: NetworkList, host: Host): Attachment[] {
+  let names: string[];
+  try {
+    names = host.files.list(directory);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return [];
+    throw error;
+  }
+  return names
+    .sort()
+    .map((name) => attachmentIn(`${directory}/${name}`, list.name, host))
+    .filter((each) => each !== undefined);
 }

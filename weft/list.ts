@@ -1,15 +1,28 @@
-// Network lists: finding the one that a name means, and what each plugin of it is given. The rules are libcni's, so that
-// `weft` and cnitool, or a runtime, read one directory alike.
-import type { Host } from "../lib/host/host.ts";
+// Network lists: finding the one that a name means. The rules are libcni's, so that `weft` and cnitool, or a runtime, read
+// one directory alike. What each plugin of a list is given is in input.ts.
+import { decode, ConfigFault } from "../lib/cni/config.ts";
+import { atLeast } from "../lib/cni/gate.ts";
+import { JsonError, JsonObject, parseJson, plainJson, sortedJson, type Json, type PlainJson } from "../lib/cni/json.ts";
+import { newestVersion } from "../lib/cni/version.ts";
 import { isErrno } from "../lib/host/errno.ts";
+import type { Host } from "../lib/host/host.ts";
 
-export type JsonObject = { [key: string]: unknown };
+export type Plain = Readonly<Record<string, PlainJson>>;
+
+export interface ListedPlugin {
+  readonly type: string;
+  /** The capabilities set to true: of the arguments for them it gets those that were given. */
+  readonly capabilities: readonly string[];
+  /** The plugin's object as written. */
+  readonly members: Plain;
+}
 
 export interface NetworkList {
   readonly name: string;
   readonly cniVersion: string;
   readonly disableCheck: boolean;
-  readonly plugins: readonly JsonObject[];
+  readonly disableGC: boolean;
+  readonly plugins: readonly ListedPlugin[];
   /** The list as text: what the result cache keeps. */
   readonly text: string;
 }
@@ -17,149 +30,146 @@ export interface NetworkList {
 /** A list, a file or an argument that cannot be used; the message is for the person at the terminal. */
 export class WeftError extends Error {}
 
-const newest = [1, 1, 0];
-
-function versionParts(version: string): number[] {
-  return version.split(".").map(Number);
-}
-
-/** Orders versions by their numbers; missing parts are 0. */
-export function compareVersions(a: string, b: string): number {
-  const [left, right] = [versionParts(a), versionParts(b)];
-  for (let part = 0; part < 3; part++) {
-    const difference = (left[part] ?? 0) - (right[part] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
+/** The value of a key of a list. Here, unlike inside a plugin's object, case counts. */
+function member(list: JsonObject, key: string): Json | undefined {
+  return list.entries.findLast(([each]) => each === key)?.[1];
 }
 
 /** The list's version: the highest of `cniVersion` and `cniVersions` that we speak. */
 function chooseVersion(list: JsonObject, file: string): string {
-  const { cniVersion = "", cniVersions } = list;
-  if (typeof cniVersion !== "string") throw new WeftError(`${file}: "cniVersion" must be a string`);
-  if (cniVersions === undefined) return cniVersion;
-  if (!Array.isArray(cniVersions) || !cniVersions.every((each) => typeof each === "string"))
+  const own = member(list, "cniVersion") ?? "";
+  const others = member(list, "cniVersions");
+  if (typeof own !== "string") throw new WeftError(`${file}: "cniVersion" must be a string`);
+  if (others === undefined) return own;
+  if (!Array.isArray(others) || !others.every((each) => typeof each === "string"))
     throw new WeftError(`${file}: "cniVersions" must be a list of strings`);
-  const usable = [...(cniVersions as string[]), ...(cniVersion === "" ? [] : [cniVersion])]
-    .filter((version) => compareVersions(version, newest.join(".")) <= 0)
-    .sort(compareVersions);
-  return usable.at(-1) ?? cniVersion;
+  const usable = [...(others as string[]), own].filter((version) => version !== "" && atLeast(newestVersion, version));
+  return usable.reduce((best, version) => (best === "" || atLeast(version, best) ? version : best), "") || own;
 }
 
 function booleanOf(list: JsonObject, key: string, file: string): boolean {
-  const value = list[key];
+  const value = member(list, key);
   if (value === undefined) return false;
-  const text = String(value).toLowerCase();
-  if ((typeof value === "boolean" || typeof value === "string") && (text === "true" || text === "false"))
-    return text === "true";
-  throw new WeftError(`${file}: "${key}" must be true or false, got ${JSON.stringify(value)}`);
+  if (typeof value === "boolean") return value;
+  const text = typeof value === "string" ? value.toLowerCase() : "";
+  if (text === "true" || text === "false") return text === "true";
+  throw new WeftError(`${file}: "${key}" must be true or false`);
 }
 
 function parseObject(text: string, file: string): JsonObject {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    const tree = parseJson(text);
+    if (tree instanceof JsonObject) return tree;
   } catch (error) {
-    throw new WeftError(`${file}: not JSON: ${(error as Error).message}`);
+    if (!(error instanceof JsonError)) throw error;
+    throw new WeftError(`${file}: not JSON: ${error.message}`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new WeftError(`${file}: must be a JSON object`);
-  return value as JsonObject;
+  throw new WeftError(`${file}: must be a JSON object`);
 }
 
-function pluginOf(value: unknown, file: string): JsonObject {
-  const plugin = value as JsonObject | null;
-  if (typeof plugin !== "object" || plugin === null || typeof plugin.type !== "string" || plugin.type === "")
-    throw new WeftError(`${file}: a plugin without "type"`);
-  return plugin;
+const pluginSchema = {
+  type: "object",
+  properties: {
+    type: { type: "string", default: "" },
+    name: { type: "string", default: "" },
+    cniVersion: { type: "string", default: "" },
+    capabilities: { type: "object", default: {} },
+  },
+} as const;
+
+/** A plugin's object: what is asked of it is decoded as plugins decode, the rest goes to it as it is. */
+function pluginOf(tree: Json, file: string): ListedPlugin & { readonly name: string; readonly cniVersion: string } {
+  if (!(tree instanceof JsonObject)) throw new WeftError(`${file}: a plugin must be a JSON object`);
+  try {
+    const { type, name, cniVersion, capabilities } = decode(pluginSchema, tree);
+    if (type === "") throw new WeftError(`${file}: a plugin without "type"`);
+    const named = Object.entries(capabilities);
+    const odd = named.find(([, value]) => typeof value !== "boolean");
+    if (odd !== undefined) throw new WeftError(`${file}: "capabilities.${odd[0]}" of "${type}" must be true or false`);
+    return {
+      type,
+      name,
+      cniVersion,
+      capabilities: named.filter(([, value]) => value === true).map(([capability]) => capability),
+      members: plainJson(tree) as Plain,
+    };
+  } catch (error) {
+    if (!(error instanceof ConfigFault)) throw error;
+    throw new WeftError(`${file}: ${error.message}`);
+  }
 }
 
 function filesIn(host: Host, directory: string, ...endings: string[]): string[] {
   try {
-    const names = host.files.list(directory).filter((name) => endings.some((ending) => name.endsWith(ending)));
-    return names.sort().map((name) => `${directory}/${name}`);
+    return host.files
+      .list(directory)
+      .filter((name) => endings.some((ending) => name.endsWith(ending)))
+      .sort()
+      .map((name) => `${directory}/${name}`)
+      .filter((path) => host.files.stat(path)?.kind !== "directory");
   } catch (error) {
     if (isErrno(error, "ENOENT")) return [];
     throw error;
   }
 }
 
-function readList(host: Host, file: string): NetworkList {
-  const text = host.files.read(file);
-  const list = parseObject(text, file);
-  const { name, plugins } = list;
-  if (typeof name !== "string") throw new WeftError(`${file}: "name" must be a string`);
-  if (plugins !== undefined && (!Array.isArray(plugins) || plugins.length === 0))
+function inlinedPlugins(list: JsonObject, file: string): ListedPlugin[] {
+  const plugins = member(list, "plugins");
+  if (plugins === undefined) return [];
+  if (!Array.isArray(plugins) || plugins.length === 0)
     throw new WeftError(`${file}: "plugins" must be a list of at least one`);
-  const inlineOnly = booleanOf(list, "loadOnlyInlinedPlugins", file);
-  if (inlineOnly && plugins === undefined)
+  return plugins.map((plugin: Json) => pluginOf(plugin, file));
+}
+
+function parseList(text: string, file: string): NetworkList & { readonly inlinedOnly: boolean } {
+  const list = parseObject(text, file);
+  const name = member(list, "name");
+  if (typeof name !== "string") throw new WeftError(`${file}: "name" must be a string`);
+  const inlinedOnly = booleanOf(list, "loadOnlyInlinedPlugins", file);
+  const plugins = inlinedPlugins(list, file);
+  if (inlinedOnly && plugins.length === 0)
     throw new WeftError(`${file}: "loadOnlyInlinedPlugins" is true, and there is no "plugins"`);
-  const directory = `${file.slice(0, file.lastIndexOf("/"))}/${name}`;
-  const beside = inlineOnly ? [] : filesIn(host, directory, ".conf");
-  const all = [
-    ...(plugins ?? []).map((plugin) => pluginOf(plugin, file)),
-    ...beside.map((each) => pluginOf(parseObject(host.files.read(each), each), each)),
-  ];
-  if (all.length === 0) throw new WeftError(`${file}: no plugins`);
   return {
     name,
     cniVersion: chooseVersion(list, file),
     disableCheck: booleanOf(list, "disableCheck", file),
-    plugins: all,
+    disableGC: booleanOf(list, "disableGC", file),
+    plugins,
     text,
+    inlinedOnly,
   };
+}
+
+/** A list with the plugins that stand in files of their own, in the folder of the network's name beside it. */
+function readList(host: Host, file: string): NetworkList {
+  const { inlinedOnly, ...list } = parseList(host.files.read(file), file);
+  const beside = inlinedOnly ? [] : filesIn(host, `${file.slice(0, file.lastIndexOf("/"))}/${list.name}`, ".conf");
+  const plugins = [...list.plugins, ...beside.map((each) => pluginOf(parseObject(host.files.read(each), each), each))];
+  if (plugins.length === 0) throw new WeftError(`${file}: no plugins`);
+  return { ...list, plugins };
 }
 
 /** A single-plugin file of before CNI 1.0, as a list of one. */
 function readSingle(host: Host, file: string): NetworkList {
-  const plugin = pluginOf(parseObject(host.files.read(file), file), file);
-  const { name = "", cniVersion = "" } = plugin;
-  if (typeof name !== "string" || typeof cniVersion !== "string")
-    throw new WeftError(`${file}: "name" and "cniVersion" must be strings`);
-  return {
-    name,
-    cniVersion,
-    disableCheck: false,
-    plugins: [plugin],
-    text: JSON.stringify({ cniVersion, name, plugins: [plugin] }),
-  };
+  const { name, cniVersion, members } = pluginOf(parseObject(host.files.read(file), file), file);
+  return parseList(sortedJson({ cniVersion, name, plugins: [members] }), file);
 }
 
 /** Finds the network `name` in `directory`: `*.conflist` in order of name, then `*.conf` and `*.json`. */
 export function findNetwork(host: Host, directory: string, name: string): NetworkList {
   const lists = filesIn(host, directory, ".conflist");
+  for (const file of lists) {
+    const list = readList(host, file);
+    if (list.name === name) return list;
+  }
   const singles = filesIn(host, directory, ".conf", ".json");
   if (lists.length + singles.length === 0)
     throw new WeftError(
       `no net configurations found in ${directory}; set NETCONFPATH to the directory of your *.conflist`,
     );
-  for (const file of lists) {
-    const list = readList(host, file);
-    if (list.name === name) return list;
-  }
   for (const file of singles) {
     const list = readSingle(host, file);
     if (list.name === name) return list;
   }
   throw new WeftError(`no net configuration with name "${name}" in ${directory}`);
-}
-
-/** What one plugin of a list is given on standard input: its own object with the list's name and version, and more. */
-export function pluginConfig(
-  list: NetworkList,
-  plugin: JsonObject,
-  prevResult: unknown,
-  capabilityArgs: JsonObject,
-): string {
-  const capabilities = (plugin.capabilities ?? {}) as JsonObject;
-  const runtimeConfig = Object.fromEntries(
-    Object.entries(capabilityArgs).filter(([capability]) => capabilities[capability] === true),
-  );
-  return JSON.stringify({
-    ...plugin,
-    name: list.name,
-    cniVersion: list.cniVersion,
-    ...(prevResult === undefined ? {} : { prevResult }),
-    ...(Object.keys(runtimeConfig).length === 0 ? {} : { runtimeConfig }),
-  });
 }
