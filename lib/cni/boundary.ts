@@ -7,7 +7,7 @@ const netlinkName = "NetlinkError";
 
 /** Refusals that a later try may not meet: somebody else held what we need. */
 const isPassing = (error: unknown): boolean =>
-  isErrno(error, "EBUSY", "EAGAIN", "ENOBUFS", "ENOMEM", "EMFILE", "ENFILE");
+  isErrno(error, "EBUSY", "ETXTBSY", "EAGAIN", "ENOBUFS", "ENOMEM", "EMFILE", "ENFILE");
 
 /** What goes wrong between us and the kernel, as CNI says it. Errors that nobody foresaw are 999, their cause on standard error. */
 export function toCniError(error: unknown, host: Host): CniError {

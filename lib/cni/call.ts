@@ -3,7 +3,7 @@
 // both come through here, so a delegate cannot tell how it was reached.
 import { isErrno, NotNetnsError } from "../host/errno.ts";
 import type { Host } from "../host/host.ts";
-import { ConfigFault, decode, parseConfig, type ConfigSource } from "./config.ts";
+import { ConfigFault, decode, memberOf, parseConfig, type ConfigSource } from "./config.ts";
 import { CniError } from "./error.ts";
 import { JsonError, JsonObject } from "./json.ts";
 import type { AnyPlugin, AttachmentRequest, Suite, Verb } from "./plugin.ts";
@@ -68,9 +68,10 @@ export function checkEnv(env: CallEnv): void {
     ["CNI_IFNAME", env.ifName, checkIfName],
     ["CNI_PATH", env.path],
   ];
+  const needed = Object.hasOwn(required, env.command) ? required[env.command] : undefined;
   const missing: string[] = [];
   for (const [name, value, check] of variables) {
-    if (!(required[env.command] ?? []).includes(name)) continue;
+    if (!needed?.includes(name)) continue;
     if (value === "") missing.push(name);
     else check?.(value);
   }
@@ -124,8 +125,8 @@ function sameNetns(netns: string): CniError {
 }
 
 function prevResultOf(source: ConfigSource, version: ReturnType<typeof gate>): Result | undefined {
-  const tree = source.tree.entries.findLast(([key]) => key.toLowerCase() === "prevresult")?.[1];
-  if (tree === undefined || tree === null) return undefined;
+  const tree = memberOf(source.tree, "prevResult");
+  if (tree === undefined) return undefined;
   try {
     if (tree instanceof JsonObject) return parseResult(tree, version);
     throw new ConfigFault("it is no object");

@@ -68,6 +68,11 @@ function fold(key: string): string {
   return key.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k");
 }
 
+/** A member of a tree by its key, found as the decoder finds one; undefined where it is absent or null. */
+export function memberOf(tree: JsonObject, name: string): Json | undefined {
+  return tree.entries.findLast(([key, value]) => value !== null && fold(key) === fold(name))?.[1];
+}
+
 function shown(json: Json): string {
   return json instanceof JsonNumber ? json.text : JSON.stringify(plainJson(json));
 }
@@ -82,6 +87,14 @@ const articles: Readonly<Record<Schema["type"], string>> = {
 
 function wrongType(path: string, schema: Schema, json: Json): ConfigFault {
   return new ConfigFault(`"${path}" must be ${articles[schema.type]}, got ${shown(json)}`);
+}
+
+/** What null is where nothing can be absent: in a list. */
+function zero({ type }: Schema): Json {
+  if (type === "object") return new JsonObject([]);
+  if (type === "array") return [];
+  if (type === "integer") return new JsonNumber("0");
+  return type === "string" ? "" : false;
 }
 
 function decodeMembers(
@@ -114,12 +127,14 @@ function decodeValue(schema: Schema, json: Json, path: string): unknown {
       return json;
     case "integer":
       if (!(json instanceof JsonNumber) || !/^-?[0-9]+$/.test(json.text)) throw wrongType(path, schema, json);
+      // No field holds more than 32 bits; beyond 2^53 the value would not be the one written.
+      if (!Number.isSafeInteger(Number(json.text))) throw wrongType(path, schema, json);
       return Number(json.text);
     case "array": {
       if (!Array.isArray(json)) throw wrongType(path, schema, json);
       const { items } = schema;
       return json.map((item: Json, at) =>
-        items === undefined || item === null ? plainJson(item) : decodeValue(items, item, `${path}[${at}]`),
+        items === undefined ? plainJson(item) : decodeValue(items, item ?? zero(items), `${path}[${at}]`),
       );
     }
     case "object":

@@ -45,6 +45,17 @@ async function handOver(plugin: AnyPlugin, call: Call, read: ReadCall, result: R
   }
 }
 
+function readRequest(host: Host): string {
+  try {
+    return host.readStdin();
+  } catch (cause) {
+    throw new CniError("ioFailure", `error reading from stdin: ${(cause as Error).message}`, {
+      hint: "a plugin reads its network configuration from standard input, at most 8 MiB of it",
+      cause,
+    });
+  }
+}
+
 async function runVerb(call: Call, host: Host, learned: (version: string) => void): Promise<void> {
   const { name, env, suite } = call;
   const entry = suite[name];
@@ -53,7 +64,7 @@ async function runVerb(call: Call, host: Host, learned: (version: string) => voi
       hint: `call it by one of its names: ${Object.keys(suite).join(", ")}, weft`,
     });
   checkEnv(env);
-  const read = readCall(host.readStdin());
+  const read = readCall(readRequest(host));
   if (read.configVersion !== "") learned(read.configVersion);
   checkNetworkName(read.network);
   if (!verbs.some((verb) => verb === env.command))

@@ -1,4 +1,5 @@
 import { inContext } from "../../lib/cni/boundary.ts";
+import { memberOf } from "../../lib/cni/config.ts";
 import { delegateVerb } from "../../lib/cni/delegate.ts";
 import { plainJson, sortedJson } from "../../lib/cni/json.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
@@ -13,11 +14,11 @@ export async function check(request: AttachmentRequest<FlannelConf>, host: Host)
   const saved = findSaved(conf.dataDir, attachment, host);
   const { type, fields } =
     saved?.text === undefined ? generate(conf, network, readSubnetEnv(conf.subnetFile, host)) : saved;
-  const { prevResult } = plainJson(request.source.tree) as { prevResult?: never };
+  const prevResult = memberOf(request.source.tree, "prevResult");
   const text = sortedJson({
     ...fields,
     cniVersion: request.cniVersion,
-    ...(prevResult === undefined ? {} : { prevResult }),
+    ...(prevResult === undefined ? {} : { prevResult: plainJson(prevResult) }),
   });
   try {
     await delegateVerb(request, host, "CHECK", type, text);

@@ -29,27 +29,26 @@ function checkDelegate(delegate: FreeForm): void {
   }
 }
 
-function confOf(given: FromSchema<typeof schema>, source: ConfigSource): FlannelConf {
-  const version = source.tree.entries.findLast(([key]) => key.toLowerCase() === "cniversion")?.[1];
+function confOf(given: FromSchema<typeof schema>): FlannelConf {
   return {
     subnetFile: given.subnetFile || "/run/flannel/subnet.env",
     dataDir: given.dataDir || "/var/lib/cni/flannel",
     delegate: given.delegate ?? {},
     ipam: given.ipam ?? {},
     runtimeConfig: given.runtimeConfig,
-    cniVersion: typeof version === "string" ? version : "",
+    cniVersion: given.cniVersion,
   };
 }
 
 /** Reads the configuration. On DEL only `dataDir` matters, and what cannot be read is left at its default. */
 export function conf(source: ConfigSource, verb: Verb, _args: string, host: Host): FlannelConf {
   try {
-    const read = confOf(readConfig(source, schema, validate), source);
+    const read = confOf(readConfig(source, schema, validate));
     checkDelegate(read.delegate);
     return read;
   } catch (error) {
     if (verb !== "DEL" || !(error instanceof CniError)) throw error;
     host.log(`flannel: DEL goes on in spite of its configuration: ${error.message}`);
-    return confOf({ subnetFile: "", dataDir: "" }, source);
+    return confOf({ cniVersion: "", subnetFile: "", dataDir: "" });
   }
 }

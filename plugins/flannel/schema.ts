@@ -3,6 +3,11 @@ export const schema = {
   type: "object",
   description: "the node's share of a flannel network, handed on to a delegate",
   properties: {
+    cniVersion: {
+      type: "string",
+      default: "",
+      description: "version of the CNI specification; the delegate's too. 0.1.0 unless told",
+    },
     subnetFile: {
       type: "string",
       default: "",

@@ -87,10 +87,9 @@ export function conf(source: ConfigSource, verb: Verb, cniArgs: string, host: Ho
       hint: 'give the plugin an "ipam" object with "type": "host-local" and "ranges"',
     });
   const { dataDir, resolvConf, routes = [] } = given.ipam;
-  const cniVersion = source.tree.entries.findLast(([key]) => key.toLowerCase() === "cniversion")?.[1];
   try {
     const rangeSets = rangeSetsOf(given);
-    checkTogether(rangeSets, typeof cniVersion === "string" && cniVersion !== "" ? cniVersion : "0.1.0");
+    checkTogether(rangeSets, given.cniVersion || "0.1.0");
     return {
       directory: directoryOf(dataDir, given.name),
       rangeSets,

@@ -25,6 +25,7 @@ export const schema = {
   description: "addresses out of ranges, one file for each on the local disk",
   properties: {
     name: { type: "string", default: "", description: "the network's name, which names the directory of its store" },
+    cniVersion: { type: "string", default: "", description: "version of the CNI specification; 0.1.0 unless told" },
     ipam: {
       type: "object",
       properties: {
