@@ -77,6 +77,13 @@ describe("keys match as Go's match", () => {
     expect(decoded(text).bridge).toBe(bridge);
   });
 
+  test("a null at last leaves a scalar as it was, and empties a list or an object", () => {
+    const text =
+      '{"names":["a"],"ipam":{"type":"t"},"delegate":{"a":1},"mtu":1,"Names":null,"IPAM":null,"Delegate":null,"MTU":null}';
+    expect(decoded(text)).toEqual({ ...absent, mtu: 1 });
+    expect(decoded('{"ipam":null,"IPAM":{"type":"t"}}').ipam).toEqual({ type: "t" });
+  });
+
   test("any casing of any key is that key", () => {
     const cased = fc.constantFrom("bridge", "isGateway", "task").chain((key) =>
       fc
@@ -102,7 +109,7 @@ describe("keys match as Go's match", () => {
     const find = (text: string) => memberOf(parseConfig(text).tree, "prevResult");
     expect(find('{"prevResult":"a","PREVRESULT":"b"}')).toBe("b");
     expect(find('{"prevRe\u017fult":"a"}')).toBe("a");
-    expect(find('{"prevResult":"a","prevresult":null}')).toBe("a");
+    expect(find('{"prevResult":"a","prevresult":null}')).toBeUndefined();
     expect(find('{"prevResult":null}')).toBeUndefined();
     expect(find("{}")).toBeUndefined();
     expect(find('{"prevResult":1.50}')).toEqual(new JsonNumber("1.50"));

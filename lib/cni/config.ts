@@ -68,9 +68,9 @@ function fold(key: string): string {
   return key.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k");
 }
 
-/** A member of a tree by its key, found as the decoder finds one; undefined where it is absent or null. */
+/** A member of a tree by its key, whatever its type; undefined where it is absent, or null at last. */
 export function memberOf(tree: JsonObject, name: string): Json | undefined {
-  return tree.entries.findLast(([key, value]) => value !== null && fold(key) === fold(name))?.[1];
+  return tree.entries.findLast(([key]) => fold(key) === fold(name))?.[1] ?? undefined;
 }
 
 function shown(json: Json): string {
@@ -108,8 +108,11 @@ function decodeMembers(
       ? key
       : Object.keys(properties).find((each) => fold(each) === fold(key));
     const schema = name === undefined ? undefined : properties[name];
-    if (name === undefined || schema === undefined || json === null) continue;
-    values[name] = decodeValue(schema, json, path === "" ? name : `${path}.${name}`);
+    if (name === undefined || schema === undefined) continue;
+    // Go's null leaves a scalar as it was, and empties what is behind a pointer, a slice or a map.
+    if (json === null && schema.type !== "object" && schema.type !== "array") continue;
+    if (json === null) delete values[name];
+    else values[name] = decodeValue(schema, json, path === "" ? name : `${path}.${name}`);
   }
   for (const [name, schema] of Object.entries(properties)) {
     if (values[name] === undefined && schema.default !== undefined) values[name] = schema.default;

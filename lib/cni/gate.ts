@@ -8,7 +8,7 @@ type Triple = readonly [major: number, minor: number, micro: number];
 /** One to three integers, missing ones 0; "" is 0.1.0. Throws a CniError (6). */
 export function parseVersion(version: string): Triple {
   const parts = (version === "" ? "0.1.0" : version).split(".");
-  if (parts.length > 3 || !parts.every((part) => /^[+-]?[0-9]+$/.test(part)))
+  if (parts.length > 3 || !parts.every((part) => /^[+-]?[0-9]+$/.test(part) && Number.isSafeInteger(Number(part))))
     throw new CniError("undecodableConfig", `cannot read "cniVersion": invalid version "${version}"`, {
       hint: `use one of ${specVersions.join(", ")}`,
     });

@@ -1,4 +1,5 @@
 // What GC is told: the attachments of the network that there are. Spec 1.1.0, "GC".
+import { memberOf } from "./config.ts";
 import { CniError } from "./error.ts";
 import { JsonObject, type Json } from "./json.ts";
 import type { Attachment } from "./plugin.ts";
@@ -8,14 +9,13 @@ export const validAttachmentsKeys = ["cni.dev/valid-attachments", "cni.dev/attac
 
 function attachmentOf(item: Json, key: string, at: number): Attachment {
   const member = (name: string): string => {
-    const value =
-      item instanceof JsonObject ? item.entries.findLast(([each]) => each.toLowerCase() === name)?.[1] : undefined;
+    const value = item instanceof JsonObject ? memberOf(item, name) : undefined;
     if (typeof value === "string" && value !== "") return value;
     throw new CniError("invalidConfig", `"${key}[${at}]" must name a containerID and an ifname`, {
       hint: "nothing was removed: who is valid must be clear first; the runtime writes this list",
     });
   };
-  return { containerId: member("containerid"), ifName: member("ifname") };
+  return { containerId: member("containerID"), ifName: member("ifname") };
 }
 
 /** The list; undefined where the configuration has none, which says nothing. null says that no attachment is valid. */

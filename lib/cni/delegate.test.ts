@@ -1,0 +1,384 @@
+// Delegation: to executables that are shell scripts here, run by the real kernel, and to a plugin of this process.
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { testHost, type TestCall } from "../../testing/host.ts";
+import { Recorder } from "../../testing/recorder.ts";
+import { refusalOf } from "../../testing/refusal.ts";
+import { answer } from "../../testing/runtime.ts";
+import { sys } from "../host/node.ts";
+import type { Sys } from "../host/sys.ts";
+import { toCniError } from "./boundary.ts";
+import { parseConfig } from "./config.ts";
+import { delegateAdd, delegateVerb, findPlugin, isOwnDelegate, resultOf } from "./delegate.ts";
+import type { Request, Suite } from "./plugin.ts";
+import { allVersions, specVersions, type SpecVersion } from "./version.ts";
+
+let root = "";
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "weft-delegate-"));
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+function script(name: string, body: string, mode = 0o755): string {
+  const file = join(root, name);
+  writeFileSync(file, `#!/bin/sh\n${body}\n`);
+  chmodSync(file, mode);
+  return file;
+}
+
+const text = '{"cniVersion":"1.0.0", "name":"net"}';
+
+function request(suite: Suite = {}, over: Partial<Request<unknown>> = {}): Request<unknown> {
+  return {
+    network: "net",
+    cniVersion: "1.0.0",
+    conf: undefined,
+    source: parseConfig(text),
+    path: root,
+    suite,
+    ownNetns: false,
+    ...over,
+  };
+}
+
+const environment = (verb: string) => ({
+  CNI_COMMAND: verb,
+  CNI_CONTAINERID: "c0",
+  CNI_NETNS: "/run/netns/nowhere",
+  CNI_IFNAME: "eth0",
+  CNI_ARGS: "A=1",
+  CNI_PATH: root,
+});
+
+const hostOf = (verb: string, call: TestCall = {}) => testHost({ env: environment(verb), ...call }).host;
+
+describe("the file of a plugin", () => {
+  const place = (...files: string[]) => {
+    for (const file of files) {
+      mkdirSync(join(root, file, ".."), { recursive: true });
+      writeFileSync(join(root, file), "");
+    }
+  };
+  const find = (type: string, ...directories: string[]) =>
+    findPlugin(type, directories.map((each) => (each === "" ? "" : join(root, each))).join(":"), hostOf("ADD"));
+
+  test("is the first of that name along CNI_PATH", () => {
+    place("b/x", "c/x");
+    mkdirSync(join(root, "a"));
+    expect(find("x", "a", "b", "c")).toBe(join(root, "b/x"));
+    expect(find("x", "c", "b", "a")).toBe(join(root, "c/x"));
+  });
+
+  test("is a regular file, or a symbolic link to one, executable or not", () => {
+    place("b/real", "d/x");
+    mkdirSync(join(root, "a/x"), { recursive: true });
+    symlinkSync("/nowhere", join(root, "b/x"));
+    expect(find("x", "a", "b", "none", "d")).toBe(join(root, "d/x"));
+    symlinkSync("real", join(root, "b/y"));
+    expect(find("y", "a", "b", "d")).toBe(join(root, "b/y"));
+  });
+
+  test("is not looked for in the current directory, whatever an empty element means elsewhere", async () => {
+    place("a/x");
+    expect(find("x", "", "a", "")).toBe(join(root, "a/x"));
+    // The test runs in the repository, which has a file of this name.
+    expect(existsSync("package.json")).toBe(true);
+    expect(await refusalOf(() => find("package.json", "", ""))).toMatchObject({
+      message: 'failed to find plugin "package.json" in path []',
+    });
+  });
+
+  test.each<[string, string, number, string]>([
+    ["", "/a", 7, "no plugin name provided"],
+    ["", "", 7, "no plugin name provided"],
+    ["a/b", "/a", 7, "invalid plugin name: a/b"],
+    ["../x", "/a", 7, "invalid plugin name: ../x"],
+    ["x", "", 4, "no paths provided"],
+    ["x", "/nowhere:/none", 7, 'failed to find plugin "x" in path [/nowhere /none]'],
+    ["..", "/", 7, 'failed to find plugin ".." in path [/]'],
+  ])("%j in %j: code %i, %s", async (type, path, code, message) => {
+    const error = await refusalOf(() => findPlugin(type, path, hostOf("ADD")));
+    expect(error).toMatchObject({ code, message });
+    expect(error.details).not.toBe("");
+  });
+});
+
+describe("an executable", () => {
+  test("is given our environment but for the verb, the very bytes, and no argument", async () => {
+    script("x", `cat > ${root}/stdin; env > ${root}/env; echo "$0 $#" > ${root}/argv; echo garbage`);
+    const bytes = '{"b":1.50,\t"a":"ä"} \n';
+    await delegateVerb(request(), hostOf("ADD"), "DEL", "x", bytes);
+    expect(readFileSync(join(root, "stdin"), "utf8")).toBe(bytes);
+    expect(readFileSync(join(root, "argv"), "utf8")).toBe(`${root}/x 0\n`);
+    const env = readFileSync(join(root, "env"), "utf8").split("\n");
+    for (const [name, value] of Object.entries(environment("DEL"))) expect(env).toContain(`${name}=${value}`);
+    expect(env).toContain(`HOME=${process.env.HOME ?? ""}`);
+  });
+
+  test("is given another attachment, where it is called on its behalf", async () => {
+    script("x", `env > ${root}/env`);
+    const behalf = { containerId: "c9", ifName: "eth9", netns: "" };
+    await delegateVerb(request(), hostOf("GC"), "DEL", "x", text, behalf);
+    const env = readFileSync(join(root, "env"), "utf8").split("\n");
+    const changed = ["CNI_COMMAND=DEL", "CNI_CONTAINERID=c9", "CNI_IFNAME=eth9", "CNI_NETNS=", `CNI_PATH=${root}`];
+    for (const line of changed) expect(env).toContain(line);
+  });
+
+  const address = '{"ips":[{"address":"10.1.0.5/24"}]}';
+  test.each([
+    ["a result with its version", "1.0.0", '{"cniVersion":"1.1.0","ips":[{"address":"10.1.0.5/24"}]}'],
+    ["a result without one, which is in ours", "1.0.0", address],
+    ["a result with an empty one", "0.4.0", '{"cniVersion":"","ips":[{"version":"4","address":"10.1.0.5/24"}]}'],
+    ["a result of the oldest kind", "0.1.0", '{"ip4":{"ip":"10.1.0.5/24"}}'],
+  ] as const)("whose ADD prints %s, for a request of %s", async (_what, cniVersion, result) => {
+    script("x", `cat >/dev/null; printf '%s' '${result}'`);
+    expect(await delegateAdd(request({}, { cniVersion }), hostOf("ADD"), "x", text)).toEqual(answer(["10.1.0.5/24"]));
+  });
+
+  const unreadable = "the delegate's result cannot be read: ";
+  const undecodable = "netplugin failed but error parsing its diagnostic message ";
+  test.each<[what: string, body: string, code: number, message: string, details: string]>([
+    ["succeeds and prints nothing", "exit 0", 0, `${unreadable}unexpected end of JSON input`, ""],
+    ["succeeds and prints no object", "echo []", 0, `${unreadable}it is no object`, "[]\n"],
+    [
+      "succeeds and prints another kind of result",
+      `echo '{"cniVersion":"0.4.0"}'`,
+      0,
+      `${unreadable}result type supports [1.0.0 1.1.0] but unmarshalled CNIVersion is "0.4.0"`,
+      '{"cniVersion":"0.4.0"}\n',
+    ],
+    ["fails and prints an error", `echo '{"code":11,"msg":"busy","details":"by 7"}'; exit 1`, 11, "busy", "by 7"],
+    ["fails and prints an error, whatever its status", `echo '{"code":7,"msg":"m"}'; exit 77`, 7, "m", ""],
+    [
+      "fails and prints an error in other letters, with more in it",
+      `echo '{"CODE":120,"Msg":"m","cniVersion":"1.0.0","x":{}}'; echo noise >&2; exit 1`,
+      120,
+      "m",
+      "",
+    ],
+    ["fails and prints an empty object", "echo '{}'; exit 1", 0, "", ""],
+    ["fails and prints no JSON", "echo oops; exit 1", 0, `${undecodable}"oops\\n": invalid character "o"`, ""],
+    ["fails and prints no object", "echo null; exit 1", 0, `${undecodable}"null\\n": it is no object`, ""],
+    [
+      "fails and prints an error whose code is a text",
+      `printf '{"code":"7"}'; exit 1`,
+      0,
+      `${undecodable}"{\\"code\\":\\"7\\"}": "code" must be an integer, got "7"`,
+      "",
+    ],
+    ["fails and complains", "echo 'no \"x\"' >&2; exit 3", 0, 'netplugin failed: "no \\"x\\"\\n": exit status 3', ""],
+    ["fails silently", "exit 3", 0, "netplugin failed with no error message: exit status 3", ""],
+    ["panics as Go does", "echo panic: >&2; exit 2", 0, 'netplugin failed: "panic:\\n": exit status 2', ""],
+    ["is killed", "kill -9 $$", 0, "netplugin failed with no error message: signal 9", ""],
+    ["is killed and has printed a result", `echo '${address}'; kill -15 $$`, 0, "", ""],
+  ])("whose ADD %s", async (_what, body, code, message, details) => {
+    script("x", body);
+    const error = await refusalOf(() => delegateAdd(request(), hostOf("ADD"), "x", text));
+    expect(error.code).toBe(code);
+    expect(error.message.startsWith(message)).toBe(true);
+    if (message === "") expect(error.message).toBe("");
+    expect(error.details.startsWith(details)).toBe(true);
+  });
+
+  test.each(["DEL", "CHECK", "STATUS", "GC"] as const)(
+    "whose %s prints anything has succeeded by its status",
+    async (verb) => {
+      script("x", "echo garbage");
+      expect(await delegateVerb(request(), hostOf(verb), verb, "x", text)).toBeUndefined();
+      script("x", `echo '{"code":50,"msg":"full"}'; exit 1`);
+      expect(await refusalOf(() => delegateVerb(request(), hostOf(verb), verb, "x", text))).toMatchObject({ code: 50 });
+    },
+  );
+
+  test.each([
+    [0o644, "#!/bin/sh\n", "permission denied"],
+    [0o755, "\u007fELF", "exec format error"],
+  ])("that the kernel does not run (mode %o, %j) is told by the kernel's reason", async (mode, content, reason) => {
+    writeFileSync(join(root, "x"), content);
+    chmodSync(join(root, "x"), mode);
+    const host = hostOf("ADD");
+    const failed = delegateAdd(request(), host, "x", text).catch((error) => toCniError(error, host));
+    expect(await failed).toMatchObject({ code: 5, message: `exec ${root}/x: ${reason}` });
+  });
+
+  test("that does not end is ended, and the runtime may try again: code 11", async () => {
+    script("x", `echo $$ > ${root}/pid; exec sleep 600`);
+    let passed = 0;
+    const spawn: Sys["spawn"] = (path, argv0, env, stdin, timeoutMs) => {
+      const done = sys.spawn(path, argv0, env, stdin, 300);
+      passed = timeoutMs;
+      return done;
+    };
+    // The kernel ends it after 0.3 s; the clock says that it was the whole time.
+    const host = hostOf("ADD", { over: { spawn, monotonicMs: () => sys.monotonicMs() + passed } });
+    expect(await refusalOf(() => delegateAdd(request(), host, "x", text))).toMatchObject({
+      code: 11,
+      message: `${root}/x did not finish within 110 s`,
+    });
+    const pid = readFileSync(join(root, "pid"), "utf8").trim();
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+  });
+});
+
+describe("an executable that is being written", () => {
+  test("is waited for", async () => {
+    const file = script("x", `cat >/dev/null; echo '{"ips":[{"address":"10.1.0.5/24"}]}'`);
+    const writer = openSync(file, "r+");
+    let sleeps = 0;
+    const sleepMs = () => {
+      if (++sleeps === 2) closeSync(writer);
+    };
+    const host = hostOf("ADD", { over: { sleepMs } });
+    expect(await delegateAdd(request(), host, "x", text)).toEqual(answer(["10.1.0.5/24"]));
+    expect(sleeps).toBe(2);
+  });
+
+  test("is not waited for much longer than 6 s, and may be tried again: code 11", async () => {
+    const file = script("x", "exit 0");
+    const writer = openSync(file, "r+");
+    let slept = 0;
+    const over: Partial<Sys> = {
+      sleepMs: (durationMs) => {
+        slept += durationMs;
+      },
+      monotonicMs: () => sys.monotonicMs() + slept,
+    };
+    const host = hostOf("ADD", { over });
+    const failed = delegateAdd(request(), host, "x", text).catch((error) => toCniError(error, host));
+    expect(await failed).toMatchObject({ code: 11, message: `exec ${file}: text file busy` });
+    expect(slept).toBeGreaterThan(4000);
+    expect(slept).toBeLessThan(8000);
+    closeSync(writer);
+  });
+});
+
+describe("a delegate that is this very executable stays in this process", () => {
+  const suiteOf = (recorder: Recorder): Suite => ({ x: { versions: allVersions, load: async () => recorder.plugin } });
+  const ours = () => symlinkSync(process.execPath, join(root, "x"));
+  const no = { spawn: () => expect.fail("a process was started") };
+
+  test("and is asked what a process of its own would be asked", async () => {
+    ours();
+    const recorder = new Recorder();
+    const host = hostOf("DEL", { over: no });
+    const bytes = '{"cniVersion":"1.0.0","NAME":"other","a":1.0}';
+    expect(await delegateAdd(request(suiteOf(recorder)), host, "x", bytes)).toEqual(recorder.result);
+    await delegateVerb(request(suiteOf(recorder)), host, "CHECK", "x", bytes);
+    expect(recorder.verbs).toEqual(["ADD", "CHECK"]);
+    expect(recorder.requests[0]).toMatchObject({
+      network: "other",
+      cniVersion: "1.0.0",
+      conf: { text: bytes, args: "A=1" },
+      attachment: { containerId: "c0", ifName: "eth0" },
+      netns: "/run/netns/nowhere",
+      path: root,
+    });
+  });
+
+  test.each<[string, string, Record<string, string>, number, string]>([
+    ["a configuration that is none", "{", {}, 6, "error unmarshall network config: unexpected end of JSON input"],
+    ["a configuration without a name", '{"cniVersion":"1.0.0"}', {}, 7, "missing network name"],
+    ["a version nobody speaks", '{"name":"net","cniVersion":"1.1"}', {}, 1, "incompatible CNI versions"],
+    ["a link name that is none", text, { CNI_IFNAME: ".." }, 4, "interface name is . or .."],
+    ["no container id", text, { CNI_CONTAINERID: "" }, 4, "required env variables [CNI_CONTAINERID] missing"],
+    ["our own netns", text, { CNI_NETNS: "/proc/self/ns/net" }, 8, "plugin's netns and netns from CNI_NETNS should"],
+  ])("and refuses what that would refuse: %s", async (_what, bytes, env, code, message) => {
+    ours();
+    const recorder = new Recorder();
+    const host = hostOf("ADD", { env: { ...environment("ADD"), ...env }, over: no });
+    const own = "CNI_NETNS" in env;
+    const error = await refusalOf(() => delegateAdd(request(suiteOf(recorder), { ownNetns: own }), host, "x", bytes));
+    expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
+    expect(recorder.verbs).toEqual([]);
+  });
+
+  test("its error is ours", async () => {
+    ours();
+    const recorder = new Recorder();
+    const thrown = new Error("as it is");
+    recorder.during = () => {
+      throw thrown;
+    };
+    await expect(delegateVerb(request(suiteOf(recorder)), hostOf("ADD"), "DEL", "x", text)).rejects.toBe(thrown);
+  });
+
+  test("a file before it in CNI_PATH has precedence, and runs by itself", async () => {
+    ours();
+    const recorder = new Recorder();
+    mkdirSync(join(root, "first"));
+    script("first/x", `echo '{"code":120,"msg":"the first"}'; exit 1`);
+    const path = `${root}/first:${root}`;
+    const asked = request(suiteOf(recorder), { path });
+    expect(isOwnDelegate(asked, hostOf("ADD"), "x")).toBe(false);
+    expect(await refusalOf(() => delegateAdd(asked, hostOf("ADD"), "x", text))).toMatchObject({ code: 120 });
+    expect(recorder.verbs).toEqual([]);
+    expect(isOwnDelegate(request(suiteOf(recorder)), hostOf("ADD"), "x")).toBe(true);
+  });
+
+  test("a plugin that this executable does not carry runs by itself", () => {
+    ours();
+    expect(isOwnDelegate(request({}), hostOf("ADD"), "x")).toBe(false);
+  });
+});
+
+describe("a copy of this executable is this executable", () => {
+  /** delegate.ts as a build makes it, which knows its own build. */
+  async function built(buildId: string): Promise<typeof import("./delegate.ts")> {
+    vi.resetModules();
+    vi.stubGlobal("WEFT_BUILD_ID", buildId);
+    return import("./delegate.ts");
+  }
+  afterAll(() => {
+    vi.unstubAllGlobals();
+    vi.resetModules();
+  });
+
+  /** What /proc/self/exe is for the host, in place of this test's interpreter. */
+  function standingIn(file: string): Partial<Sys> {
+    return { stat: (path) => sys.stat(path === "/proc/self/exe" ? file : path) };
+  }
+  const suite: Suite = { x: { versions: allVersions, load: async () => new Recorder().plugin } };
+
+  test.each<[string, string, string, boolean]>([
+    ["of the same size and build", "0123456789abcdef", "code...\nweft-build:0123456789abcdef\n", true],
+    ["of another size", "0123456789abcdef", "code....\nweft-build:0123456789abcdef\n", false],
+    ["of another build", "0123456789abcdef", "code...\nweft-build:fedcba9876543210\n", false],
+    ["of no build", "0123456789abcdef", "code...............................\n", false],
+    ["of source run as it is", "development", "code...\nweft-build:development\n", false],
+  ])("where it is %s", async (_what, buildId, content, whether) => {
+    const { isOwnDelegate: isOwn } = await built(buildId);
+    const self = join(root, "self");
+    writeFileSync(self, `code...\nweft-build:${buildId}\n`);
+    writeFileSync(join(root, "x"), content);
+    expect(isOwn(request(suite), hostOf("ADD", { over: standingIn(self) }), "x")).toBe(whether);
+  });
+
+  test("whatever is copied is a copy", async () => {
+    const { isOwnDelegate: isOwn } = await built("0123456789abcdef");
+    const self = join(root, "self");
+    writeFileSync(self, `\u0000\nweft-build:0123456789abcdef\n`);
+    copyFileSync(self, join(root, "x"));
+    expect(isOwn(request(suite), hostOf("ADD", { over: standingIn(self) }), "x")).toBe(true);
+  });
+});
+
+test.each(specVersions)("a printed result is read by the version of the configuration, %s", (version: SpecVersion) => {
+  const old = version === "0.1.0" || version === "0.2.0";
+  const printed = old ? { ip4: { ip: "10.1.0.5/24" } } : { ips: [{ address: "10.1.0.5/24" }] };
+  expect(resultOf(JSON.stringify(printed), version)).toEqual(answer(["10.1.0.5/24"]));
+  expect(resultOf(JSON.stringify({ ...printed, cniVersion: version }), version)).toEqual(answer(["10.1.0.5/24"]));
+});
