@@ -4,8 +4,9 @@ import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { callPlugin, readCall } from "../lib/cni/call.ts";
 import { CniError } from "../lib/cni/error.ts";
 import { definePlugin, type AnyPlugin, type Suite } from "../lib/cni/plugin.ts";
-import type { Result } from "../lib/cni/result.ts";
+import type { Result, ResultRoute } from "../lib/cni/result.ts";
 import { allVersions } from "../lib/cni/version.ts";
+import { sys } from "../lib/host/node.ts";
 import type { Sys } from "../lib/host/sys.ts";
 import { parseIp, type Ip } from "../lib/ip/ip.ts";
 import { parsePrefix, type Prefix } from "../lib/ip/prefix.ts";
@@ -22,8 +23,8 @@ export function ip(text: string): Ip {
   return parsed;
 }
 
-/** IPAM's answer out of lines like "10.1.0.5/24 10.1.0.1" (address, gateway) and "10.0.0.0/8 via 10.1.0.9". */
-export function answer(ips: readonly string[], routes: readonly string[] = []): Result {
+/** IPAM's answer out of lines like "10.1.0.5/24 10.1.0.1" (address, gateway) and "10.0.0.0/8 via 10.1.0.9"; or a route with all it has. */
+export function answer(ips: readonly string[], routes: readonly (string | ResultRoute)[] = []): Result {
   return {
     interfaces: [],
     ips: ips.map((text) => {
@@ -31,6 +32,7 @@ export function answer(ips: readonly string[], routes: readonly string[] = []): 
       return { address: prefix(address), gateway: gateway === undefined ? undefined : ip(gateway) };
     }),
     routes: routes.map((text) => {
+      if (typeof text !== "string") return text;
       const [dst = "", gw] = text.split(" via ");
       return { dst: prefix(dst), gw: gw === undefined ? undefined : ip(gw) };
     }),
@@ -90,6 +92,8 @@ export interface Runtime {
   call(call: Call): Promise<Result | undefined>;
   /** The error of a call that must fail. */
   refusal(call: Call): Promise<CniError>;
+  /** What the last call wrote to standard error. */
+  stderr(): string;
   close(): void;
 }
 
@@ -104,6 +108,8 @@ export function makeRuntime(node: TestNode, plugin: AnyPlugin, ipam?: TestIpam):
   const suite: Suite =
     ipam === undefined ? {} : { "test-ipam": { versions: allVersions, load: async () => ipam.plugin } };
 
+  let written = "";
+
   async function call({ verb, conf, netns = "", containerId = "c0", ifName = "eth0", args = "", over = {} }: Call) {
     const env = { command: verb, containerId, netns, ifName, args, path };
     const variables: Record<string, string> = {
@@ -114,7 +120,12 @@ export function makeRuntime(node: TestNode, plugin: AnyPlugin, ipam?: TestIpam):
       CNI_ARGS: args,
       CNI_PATH: path,
     };
-    const host = node.host({ getenv: (name) => variables[name], ...over });
+    written = "";
+    const write: Sys["write"] = (fd, data) => {
+      if (fd === 2) written += typeof data === "string" ? data : Buffer.from(data).toString();
+      else sys.write(fd, data);
+    };
+    const host = node.host({ getenv: (name) => variables[name], write, ...over });
     const text = JSON.stringify({ cniVersion: "1.0.0", name: "net", type: plugin.name, ...conf });
     return callPlugin(plugin, { name: plugin.name, env, suite }, readCall(text), host);
   }
@@ -130,6 +141,7 @@ export function makeRuntime(node: TestNode, plugin: AnyPlugin, ipam?: TestIpam):
       }
       throw new Error(`${asked.verb} was not refused`);
     },
+    stderr: () => written,
     close: () => rmSync(path, { recursive: true }),
   };
 }
