@@ -16,6 +16,8 @@ const BRIDGE_VLAN_INFO_PVID = 2;
 const BRIDGE_VLAN_INFO_UNTAGGED = 4;
 const BRIDGE_VLAN_INFO_RANGE_BEGIN = 8;
 const BRIDGE_VLAN_INFO_RANGE_END = 16;
+/** linux/if_vlan.h: what is above is not part of the id. */
+const VLAN_VID_MASK = 0xfff;
 const ifinfomsgBytes = 16;
 
 /** IFLA_BRIDGE_*; a VLAN is struct bridge_vlan_info { u16 flags; u16 vid }, read as one little-endian word. */
@@ -116,22 +118,22 @@ export function decodeVlans(payload: Uint8Array, ifIndex: number): PortVlan[] | 
   const source = sourceOf(payload);
   if (source.words[1] !== ifIndex) return undefined;
   const vlans: PortVlan[] = [];
-  let rangeFrom = 0;
+  let rangeFrom: number | undefined;
   for (const info of portLinkAttrs.read(source, ifinfomsgBytes, payload.length).spec?.vlans ?? []) {
     const flags = info & 0xffff;
-    const id = info >>> 16;
+    const id = (info >>> 16) & VLAN_VID_MASK;
     if ((flags & BRIDGE_VLAN_INFO_RANGE_BEGIN) !== 0) {
       rangeFrom = id;
       continue;
     }
-    const first = (flags & BRIDGE_VLAN_INFO_RANGE_END) !== 0 ? rangeFrom : id;
-    for (let each = first; each <= id; each++) {
+    for (let each = rangeFrom ?? id; each <= id; each++) {
       vlans.push({
         id: each,
         pvid: (flags & BRIDGE_VLAN_INFO_PVID) !== 0,
         untagged: (flags & BRIDGE_VLAN_INFO_UNTAGGED) !== 0,
       });
     }
+    rangeFrom = undefined;
   }
   return vlans;
 }
