@@ -12,7 +12,8 @@ const isPassing = (error: unknown): boolean =>
 /** What goes wrong between us and the kernel, as CNI says it. Errors that nobody foresaw are 999, their cause on standard error. */
 export function toCniError(error: unknown, host: Host): CniError {
   if (error instanceof CniError) return error;
-  if (!(error instanceof Error)) return new CniError("internal", String(error));
+  if (!(error instanceof Error))
+    return new CniError("internal", String(error), { hint: "this is a defect in the plugin" });
   const system = error as Partial<SystemError>;
   if (system.errno === undefined) {
     host.log(`${error.name}: ${error.message}\n${error.stack ?? ""}`);

@@ -70,13 +70,15 @@ function objectOf(text: string): JsonObject {
   throw new JsonError("it is no object");
 }
 
+const callByHand = "the delegate broke down: call it by hand, with the same environment and configuration";
+
 function failureOf(stdout: string, stderr: string, status: string): CniError {
   if (stdout === "") {
     const said =
       stderr === ""
         ? `netplugin failed with no error message: ${status}`
         : `netplugin failed: ${JSON.stringify(stderr)}: ${status}`;
-    return new CniError("delegateFailed", said);
+    return new CniError("delegateFailed", said, { hint: callByHand });
   }
   try {
     const { code, msg, details } = decode(errorSchema, objectOf(stdout));
@@ -85,7 +87,7 @@ function failureOf(stdout: string, stderr: string, status: string): CniError {
     return new CniError(
       "delegateFailed",
       `netplugin failed but error parsing its diagnostic message ${JSON.stringify(stdout)}: ${(cause as Error).message}`,
-      { cause },
+      { cause, hint: callByHand },
     );
   }
 }
@@ -110,6 +112,7 @@ export function resultOf(stdout: string, version: SpecVersion): Result {
     throw new CniError("delegateFailed", `the delegate's result cannot be read: ${cause.message}`, {
       cause,
       details: stdout.slice(0, 1000),
+      hint: "see that the delegate speaks the configuration's cniVersion",
     });
   }
 }

@@ -31,8 +31,9 @@ function holderOf(host: Host, path: string): string {
     for (const line of host.files.read("/proc/locks").split("\n")) {
       // "7: FLOCK  ADVISORY  WRITE 4711 00:1b:1234 0 EOF"; who waits has "->" in the second place.
       const [, kind, , , pid, locked] = line.split(/\s+/);
-      if (kind === "FLOCK" && locked === file)
-        return `held by process ${pid} (${host.files.read(`/proc/${pid}/comm`).trim()})`;
+      if (kind !== "FLOCK" || locked !== file) continue;
+      const command = host.files.read(`/proc/${pid}/comm`).trim();
+      return `held by process ${pid} (${command})`;
     }
   } catch {
     // The holder may be gone by now, or be out of our sight.

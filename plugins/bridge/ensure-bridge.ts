@@ -55,7 +55,9 @@ function completeBridge(host: Host, node: RouteSocket, conf: Conf): Link {
     link = node.link.get(name);
   }
   if (link === undefined)
-    throw new CniError("tryAgainLater", `"${name}" went away`, { hint: "something else removes it" });
+    throw new CniError("tryAgainLater", `"${name}" went away`, {
+      hint: "something else on this node removes it: find out what",
+    });
   if (isReady(link, conf)) return link;
   if (vlanFiltering && link.vlanFiltering !== true) {
     try {

@@ -54,7 +54,10 @@ export function makePair(
   const name = addPair(host, places, request, bridge, macs, undo);
 
   const link = pod.link.get(attachment.ifName);
-  if (link?.peerIfIndex === undefined) throw new CniError("tryAgainLater", `"${attachment.ifName}" went away`);
+  if (link?.peerIfIndex === undefined)
+    throw new CniError("tryAgainLater", `"${attachment.ifName}" went away`, {
+      hint: "another call is at work on this attachment",
+    });
   const end = { mtu: link.mtu };
   const port = { ...end, name, ifIndex: link.peerIfIndex, mac: macs.port };
   writeSysctl(host, `net/ipv6/conf/${name}/accept_ra`, "0");

@@ -36,7 +36,8 @@ export function ensureVlanGateway(
 
 function addPair(host: Host, node: RouteSocket, bridge: Link, name: string, vlan: number): Link {
   const { mtu } = bridge;
-  for (const portName of vlanPortNames(host, bridge.name, vlan)) {
+  const names = vlanPortNames(host, bridge.name, vlan);
+  for (const portName of names) {
     const random = host.random(12);
     const peer = { name: portName, mac: localMac(random.fill(0xfe, 0, 1)), mtu };
     try {
@@ -48,7 +49,10 @@ function addPair(host: Host, node: RouteSocket, bridge: Link, name: string, vlan
     const link = node.link.get(name);
     if (link !== undefined) return link;
   }
-  throw new CniError("internal", `every name for the bridge's end of "${name}" is taken`);
+  throw new CniError("internal", `every name for the bridge's end of "${name}" is taken`, {
+    details: `names ${names.join(", ")}`,
+    hint: "delete those of these links that nobody uses",
+  });
 }
 
 function complete(node: RouteSocket, bridge: Link, link: Link, vlans: Parameters<typeof setVlans>[2]): void {
