@@ -36,7 +36,7 @@ export async function check(request: AttachmentRequest<BridgeConf>, host: Host):
     const node = openRoute(host);
     const pod = openRoute(host, netns);
     try {
-      const differences = compare(expected, observe(host, node, pod, expected));
+      const differences = compare(expected, observe(host, { node, pod, netns }, expected));
       if (differences.length === 0 && ipam === undefined) return;
       if (differences.length === 0) throw ipam;
       throw new CniError(

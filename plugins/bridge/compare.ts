@@ -1,10 +1,9 @@
 // The differences between what CHECK expects and what it found: one sentence for each. Pure.
-import { equalIps, formatIp } from "../../lib/ip/ip.ts";
+import { bitsOf, equalIps, formatIp } from "../../lib/ip/ip.ts";
 import { equalPrefixes, formatPrefix, maskPrefix, type Prefix } from "../../lib/ip/prefix.ts";
-import { bitsOf } from "../../lib/ip/ip.ts";
-import { RT_TABLE_MAIN, type Route } from "../../lib/netlink/route/route.ts";
-import type { ResultRoute } from "../../lib/cni/result.ts";
-import type { Expected } from "./expect.ts";
+import { RT_TABLE_MAIN, type Hop, type Route } from "../../lib/netlink/route/route.ts";
+import { ipv6Settings } from "./container.ts";
+import type { Expected, ExpectedRoute } from "./expect.ts";
 import { sameMac, type Observed } from "./observe.ts";
 
 export function compare(expected: Expected, observed: Observed): string[] {
@@ -13,6 +12,8 @@ export function compare(expected: Expected, observed: Observed): string[] {
     ...containerDifferences(expected, observed),
     ...portDifferences(expected, observed),
     ...addressDifferences(expected, observed),
+    ...routeDifferences(expected, observed),
+    ...settingDifferences(expected, observed),
     ...gatewayDifferences(expected, observed),
   ];
 }
@@ -42,6 +43,10 @@ function containerDifferences({ conf, container, ifName, netns }: Expected, { co
   if (!sameMac(container.mac, found.mac))
     differences.push(`Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${found.mac}`);
   if (conf.containerUp && !found.up) differences.push(`Interface ${ifName} is down`);
+  // Where the result says nothing of it, a later plugin may have made it smaller; larger frames would be lost on the way.
+  const { mtu = 0 } = conf;
+  if (container.mtu ? found.mtu !== container.mtu : mtu > 0 && found.mtu > mtu)
+    differences.push(`Interface ${ifName} has MTU ${found.mtu}, recorded ${container.mtu || mtu}`);
   return differences;
 }
 
@@ -57,6 +62,9 @@ function portDifferences(
   if (!sameMac(recorded.mac, port.mac))
     differences.push(`Interface ${port.name} Mac doesn't match: recorded ${recorded.mac}, found ${port.mac}`);
   if (!port.up) differences.push(`Interface ${port.name} is down`);
+  const mtu = recorded.mtu || conf.mtu;
+  if (mtu !== undefined && port.mtu !== mtu)
+    differences.push(`Interface ${port.name} has MTU ${port.mtu}, recorded ${mtu}`);
   if (bridge === undefined || port.masterIfIndex !== bridge.ifIndex)
     return [...differences, `Interface ${port.name} is no port of bridge ${conf.bridge}`];
   const flags = [
@@ -81,34 +89,59 @@ function portDifferences(
   return differences;
 }
 
-function addressDifferences({ ifName, addresses, routes }: Expected, observed: Observed): string[] {
-  if (observed.container === undefined) return [];
-  const differences: string[] = [];
-  for (const address of addresses) {
+function addressDifferences({ ifName, addresses }: Expected, { container, ...observed }: Observed): string[] {
+  if (container === undefined) return [];
+  const isToSubnet = (address: Prefix, { dst, table, ifIndex }: Route): boolean =>
+    table === RT_TABLE_MAIN && ifIndex === container.ifIndex && equalPrefixes(dst, maskPrefix(address));
+  return addresses.flatMap((address) => {
     if (!observed.addresses.some((found) => equalPrefixes(found, address)))
-      differences.push(`Failed to match addr ${formatPrefix(address)} on interface ${ifName}`);
+      return [`Failed to match addr ${formatPrefix(address)} on interface ${ifName}`];
     // An address that is its whole subnet gets no route from the kernel.
-    else if (
-      address.length < bitsOf(address.ip.family) &&
-      !observed.routes.some((route) => isTo(maskPrefix(address), route))
-    )
-      differences.push(`No route to the subnet of ${formatPrefix(address)} on interface ${ifName}`);
-  }
-  for (const route of routes) {
-    if (observed.routes.some((found) => isRoute(route, found))) continue;
-    const via = route.gw === undefined ? "" : ` via ${formatIp(route.gw)}`;
-    differences.push(`Expected Route ${formatPrefix(route.dst)}${via} not found in routing table`);
-  }
-  return differences;
+    if (address.length === bitsOf(address.ip.family) || observed.routes.some((route) => isToSubnet(address, route)))
+      return [];
+    return [`No route to the subnet of ${formatPrefix(address)} on interface ${ifName}`];
+  });
 }
 
-const isTo = (dst: Prefix, { dst: found, table }: Route, wantedTable = RT_TABLE_MAIN): boolean =>
-  table === wantedTable && equalPrefixes(found, dst);
+function routeDifferences({ routes }: Expected, { container, ...observed }: Observed): string[] {
+  if (container === undefined) return [];
+  return routes
+    .filter((route) => !observed.routes.some((found) => isRoute(route, found, container.ifIndex)))
+    .map((route) => `Expected Route ${describe(route)} not found in routing table`);
+}
 
-/** A default route may have been given another gateway since. */
-function isRoute({ dst, gw, table }: ResultRoute, found: Route): boolean {
-  if (!isTo(maskPrefix(dst), found, table || RT_TABLE_MAIN)) return false;
-  return gw === undefined || dst.length === 0 || (found.gw !== undefined && equalIps(found.gw, gw));
+/** What the result leaves open is open; a route it gives no gateway may be another plugin's, on another link. */
+function isRoute(route: ExpectedRoute, found: Route, ifIndex: number): boolean {
+  const { dst, gw, ownGw, table, priority, scope, mtu, advmss } = route;
+  const isBy = ({ gw: by, ifIndex: on }: Hop): boolean => {
+    const wanted = gw ?? (on === ifIndex ? ownGw : undefined);
+    return wanted === undefined || (by !== undefined && equalIps(by, wanted));
+  };
+  return (
+    found.table === (table || RT_TABLE_MAIN) &&
+    equalPrefixes(found.dst, maskPrefix(dst)) &&
+    (found.hops ?? [found]).some(isBy) &&
+    (!priority || found.priority === priority) &&
+    (scope === undefined || dst.ip.family === 6 || found.scope === scope) &&
+    (!mtu || found.mtu === mtu) &&
+    (!advmss || found.advmss === advmss)
+  );
+}
+
+function describe({ dst, gw, ownGw, ...numbers }: ExpectedRoute): string {
+  const by = gw ?? ownGw;
+  const more = (["priority", "table", "scope", "mtu", "advmss"] as const).flatMap((name) => {
+    const value = numbers[name];
+    return value === undefined ? [] : [`${name} ${value}`];
+  });
+  return [formatPrefix(dst), ...(by === undefined ? [] : [`via ${formatIp(by)}`]), ...more].join(" ");
+}
+
+function settingDifferences({ ifName }: Expected, { ipv6Settings: found }: Observed): string[] {
+  return Object.entries(ipv6Settings).flatMap(([name, wanted]) => {
+    const value = found.get(name) ?? wanted;
+    return value === wanted ? [] : [`Interface ${ifName} has ${name} ${value}, ADD set ${wanted}`];
+  });
 }
 
 function gatewayDifferences(

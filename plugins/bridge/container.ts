@@ -88,6 +88,9 @@ function detectDuplicates(host: Host, netns: Netns, name: string, dad: boolean):
   writeSysctl(host, `${directory}/accept_dad`, dad ? "1" : "0", netns);
 }
 
+/** What a link with IPv6 from IPAM must go on having: IPv6, and no addresses but IPAM's. */
+export const ipv6Settings = { disable_ipv6: "0", accept_ra: "0", autoconf: "0" } as const;
+
 /** A link that IPAM gave IPv6 has IPv6, keeps its addresses when it is taken down, and takes none from routers. */
 function prepareIpv6(host: Host, netns: Netns, name: string): void {
   for (const link of ["lo", name]) {
@@ -111,8 +114,8 @@ function prepareIpv6(host: Host, netns: Netns, name: string): void {
   } catch (error) {
     throw inContext(error, `failed to enable keep_addr_on_down for interface "${name}"`, host);
   }
-  writeSysctl(host, `net/ipv6/conf/${name}/accept_ra`, "0", netns);
-  writeSysctl(host, `net/ipv6/conf/${name}/autoconf`, "0", netns);
+  writeSysctl(host, `net/ipv6/conf/${name}/accept_ra`, ipv6Settings.accept_ra, netns);
+  writeSysctl(host, `net/ipv6/conf/${name}/autoconf`, ipv6Settings.autoconf, netns);
 }
 
 /** Waits for duplicate address detection. Where the time is up, only a link that carries traffic is a failure. */

@@ -68,12 +68,16 @@ function firstOf(prefix: Prefix): Ip | undefined {
   return first.value >> BigInt(bitsOf(first.family)) === 0n ? first : undefined;
 }
 
+/** The gateway of a family's routes that name none. */
+export const firstGateway = (ips: readonly ResultIp[], family: Family): Ip | undefined =>
+  ips.find(({ gateway }) => gateway?.family === family)?.gateway;
+
 /** A route without a gateway goes by way of its family's first one; where there is none, it is on the link. */
 function containerRoutes(ips: readonly ResultIp[], routes: readonly ResultRoute[]): ContainerRoute[] {
   const made: ContainerRoute[] = [];
   for (const route of routes) {
     const { family } = route.dst.ip;
-    const gw = route.gw ?? ips.find(({ gateway }) => gateway?.family === family)?.gateway;
+    const gw = route.gw ?? firstGateway(ips, family);
     const reachable = gw === undefined || isLinkLocal(gw) || ips.some(({ address }) => containsIp(address, gw));
     const full = { ...route, ...(gw === undefined ? {} : { gw }), onlink: !reachable };
     if (!made.some((other) => sameRoute(other, full))) made.push(full);

@@ -1,13 +1,21 @@
 // What CHECK expects to find: out of the result of ADD, as later plugins may have changed it, and the configuration.
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result, ResultInterface, ResultRoute } from "../../lib/cni/result.ts";
+import type { Ip } from "../../lib/ip/ip.ts";
 import type { Prefix } from "../../lib/ip/prefix.ts";
 import type { BridgeConf } from "./conf.ts";
+import { firstGateway } from "./desired.ts";
 import { vlanGatewayName } from "./names.ts";
 import { portVlans } from "./pair.ts";
 
 /** How a port treats a VLAN: the native one is both pvid and untagged. */
 export type VlanUse = "native" | "tagged";
+
+/** A route as the result reports it. */
+export interface ExpectedRoute extends ResultRoute {
+  /** By way of which it goes where it is on the container's own link: the result may leave that open. */
+  readonly ownGw: Ip | undefined;
+}
 
 export interface Expected {
   readonly conf: BridgeConf;
@@ -19,7 +27,7 @@ export interface Expected {
   /** Every link on the node in the result but the bridge: the port is one of them. */
   readonly nodeLinks: readonly ResultInterface[];
   readonly addresses: readonly Prefix[];
-  readonly routes: readonly ResultRoute[];
+  readonly routes: readonly ExpectedRoute[];
   /** Where the gateways' addresses are, and which. */
   readonly gatewayLink: string;
   readonly gateways: readonly Prefix[];
@@ -46,7 +54,7 @@ export function expect(
     container,
     nodeLinks: onNode.filter(({ name }) => name !== conf.bridge),
     addresses: own.map(({ address }) => address),
-    routes,
+    routes: routes.map((route) => ({ ...route, ownGw: route.gw ?? firstGateway(own, route.dst.ip.family) })),
     gatewayLink: conf.vlan === undefined ? conf.bridge : vlanGatewayName(conf.bridge, conf.vlan),
     gateways: conf.isGateway
       ? own.flatMap(({ address, gateway }) => (gateway === undefined ? [] : [{ ip: gateway, length: address.length }]))

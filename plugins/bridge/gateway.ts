@@ -102,9 +102,9 @@ export function ensureForwarding(host: Host, node: RouteSocket, families: Iterab
  * accept_ra is 2 (Documentation/networking/ip-sysctl.rst).
  */
 function keepAdvertisedRoutes(host: Host, node: RouteSocket): void {
-  for (const { dst, protocol, ifIndex } of node.route.list(6)) {
-    if (dst.length !== 0 || protocol !== RTPROT_RA || ifIndex === undefined) continue;
-    const name = node.link.get(ifIndex)?.name;
+  const learned = node.route.list(6).filter(({ dst, protocol }) => dst.length === 0 && protocol === RTPROT_RA);
+  for (const { ifIndex } of learned.flatMap((route) => route.hops ?? [route])) {
+    const name = ifIndex === undefined ? undefined : node.link.get(ifIndex)?.name;
     if (name === undefined) continue;
     const setting = `net/ipv6/conf/${name}/accept_ra`;
     if (host.readSysctl(setting) === "1") host.writeSysctl(setting, "2");

@@ -1,6 +1,6 @@
 // What CHECK finds: the kernel's state of one attachment, read and not judged.
 import { isErrno } from "../../lib/host/errno.ts";
-import type { Host } from "../../lib/host/host.ts";
+import type { Host, Netns } from "../../lib/host/host.ts";
 import type { Family } from "../../lib/ip/ip.ts";
 import type { Mac } from "../../lib/ip/mac.ts";
 import type { Prefix } from "../../lib/ip/prefix.ts";
@@ -8,7 +8,9 @@ import type { Link } from "../../lib/netlink/route/link.ts";
 import type { RouteSocket } from "../../lib/netlink/route/open.ts";
 import type { PortVlan } from "../../lib/netlink/route/port.ts";
 import type { Route } from "../../lib/netlink/route/route.ts";
+import { ipv6Settings } from "./container.ts";
 import type { Expected } from "./expect.ts";
+import type { Places } from "./pair.ts";
 
 export interface Observed {
   readonly bridge: Link | undefined;
@@ -24,9 +26,11 @@ export interface Observed {
   readonly gatewayAddresses: readonly Prefix[];
   /** Families the node forwards. Read only where there are gateways. */
   readonly forwarding: ReadonlySet<Family>;
+  /** Of the container's link, the value of each of ipv6Settings that the kernel has; none where IPAM gave no IPv6. */
+  readonly ipv6Settings: ReadonlyMap<string, string>;
 }
 
-export function observe(host: Host, node: RouteSocket, pod: RouteSocket, expected: Expected): Observed {
+export function observe(host: Host, { node, pod, netns }: Places, expected: Expected): Observed {
   const { conf, ifName, gateways } = expected;
   const bridge = node.link.get(conf.bridge);
   const container = pod.link.get(ifName);
@@ -46,6 +50,10 @@ export function observe(host: Host, node: RouteSocket, pod: RouteSocket, expecte
     routes: families(wanted).flatMap((family) => pod.route.list(family)),
     gatewayAddresses: gateways.length === 0 ? [] : prefixes(node, gatewayLink),
     forwarding: new Set(families(gateways).filter((family) => isForwarding(host, family))),
+    ipv6Settings:
+      container === undefined || !families(expected.addresses).includes(6)
+        ? new Map()
+        : readIpv6Settings(host, netns, ifName),
   };
 }
 
@@ -62,11 +70,24 @@ function portMacs(node: RouteSocket, { ifIndex }: Link): Mac[] {
     .flatMap(({ masterIfIndex, mac }) => (masterIfIndex === ifIndex && mac !== undefined ? [mac] : []));
 }
 
-function isForwarding(host: Host, family: Family): boolean {
+function readIpv6Settings(host: Host, netns: Netns, ifName: string): Map<string, string> {
+  const settings = new Map<string, string>();
+  for (const name of Object.keys(ipv6Settings)) {
+    const value = readSysctl(host, `net/ipv6/conf/${ifName}/${name}`, netns);
+    if (value !== undefined) settings.set(name, value);
+  }
+  return settings;
+}
+
+const isForwarding = (host: Host, family: Family): boolean =>
+  readSysctl(host, family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding") === "1";
+
+/** undefined where the kernel has no such setting. */
+function readSysctl(host: Host, name: string, netns?: Netns): string | undefined {
   try {
-    return host.readSysctl(family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding") === "1";
+    return host.readSysctl(name, netns);
   } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
+    if (isErrno(error, "ENOENT")) return undefined;
     throw error;
   }
 }

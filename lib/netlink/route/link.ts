@@ -52,6 +52,8 @@ const common = {
   master: [10, u32],
   txQueueLength: [13, u32],
   operState: [16, u8],
+  alias: [20, cstring],
+  group: [27, u32],
   extMask: [29, u32],
   promiscuity: [30, u32],
   peerNetnsId: [37, i32],
@@ -78,6 +80,10 @@ export interface Link {
   /** "bridge", "veth"; undefined for hardware and the loopback link. */
   readonly kind: string | undefined;
   readonly masterIfIndex: number | undefined;
+  /** What somebody noted about it, for people and for whoever cleans up. */
+  readonly alias: string | undefined;
+  /** A number that links can be chosen by; 0 unless somebody set one. */
+  readonly group: number;
   /** Of a veth: the index of the other end, in its own netns. */
   readonly peerIfIndex: number | undefined;
   /** undefined: the other end is in the same netns. */
@@ -119,6 +125,8 @@ export function decodeLink(payload: Uint8Array): Link {
     operState: operStates[attrs.operState ?? 0] ?? "unknown",
     kind,
     masterIfIndex: attrs.master,
+    alias: attrs.alias,
+    group: attrs.group ?? 0,
     peerIfIndex: kind === "veth" ? attrs.peerIfIndex : undefined,
     peerNetnsId: attrs.peerNetnsId,
     // A kernel that cannot do it answers 0 all the same, but has no default VLAN.
@@ -224,13 +232,16 @@ export interface LinkChange {
   readonly mac?: Mac;
   readonly mtu?: number;
   readonly masterIfIndex?: number;
+  /** At most 255 bytes. The kernel ignores one in the request that makes a link. */
+  readonly alias?: string;
+  readonly group?: number;
   /** Of a bridge. */
   readonly vlanFiltering?: boolean;
 }
 
 /** Changes a link, all at once. */
 export function setLink(ifIndex: number, change: LinkChange): Request {
-  const { up, promisc, mac, mtu, masterIfIndex, vlanFiltering } = change;
+  const { up, promisc, mac, mtu, masterIfIndex, alias, group, vlanFiltering } = change;
   const flags = (up === true ? IFF_UP : 0) | (promisc === true ? IFF_PROMISC : 0);
   const mask = (up === undefined ? 0 : IFF_UP) | (promisc === undefined ? 0 : IFF_PROMISC);
   const info =
@@ -242,7 +253,7 @@ export function setLink(ifIndex: number, change: LinkChange): Request {
     type: RTM_NEWLINK,
     flags: NLM_F_ACK,
     header: ifinfomsg(0, ifIndex, flags, mask),
-    attrs: (writer) => newBridgeAttrs.encode(writer, { mac, mtu, master: masterIfIndex, info }),
+    attrs: (writer) => newBridgeAttrs.encode(writer, { mac, mtu, master: masterIfIndex, alias, group, info }),
     set: newBridgeAttrs,
   };
 }
@@ -255,6 +266,18 @@ export function delLink(which: string | number): Request {
     flags: NLM_F_ACK,
     header: ifinfomsg(0, typeof which === "number" ? which : 0, 0, 0),
     attrs: (writer) => linkAttrs.encode(writer, typeof which === "string" ? { name: which } : {}),
+    set: linkAttrs,
+  };
+}
+
+/** Deletes every link of a group at once, for the price of one; ENODEV when there is none. */
+export function delGroup(group: number): Request {
+  return {
+    operation: `link del group ${group}`,
+    type: RTM_DELLINK,
+    flags: NLM_F_ACK,
+    header: ifinfomsg(0, 0, 0, 0),
+    attrs: (writer) => linkAttrs.encode(writer, { group }),
     set: linkAttrs,
   };
 }

@@ -36,8 +36,12 @@ const heardRouteAttrs = attrSet("RTA", {
   gateway: [5, blob],
   priority: [6, u32],
   metrics: [8, nest(metricAttrs)],
+  multipath: [9, blob],
   table: [15, u32],
 });
+const hopAttrs = attrSet("RTA(nexthop)", { gateway: [5, blob] });
+/** struct rtnexthop { u16 length; u8 flags; u8 hops; i32 ifindex }, attributes after it. */
+const rtnexthopBytes = 8;
 
 export interface NewRoute {
   readonly dst: Prefix;
@@ -54,12 +58,22 @@ export interface NewRoute {
   readonly onlink?: boolean | undefined;
 }
 
+/** One way of a route. */
+export interface Hop {
+  readonly gw: Ip | undefined;
+  readonly ifIndex: number | undefined;
+}
+
 export interface Route {
   readonly dst: Prefix;
   readonly gw: Ip | undefined;
   readonly ifIndex: number | undefined;
   readonly priority: number;
   readonly table: number;
+  /** 0 universe, 253 link, 254 host; IPv6 has but the first. */
+  readonly scope: number;
+  /** The ways of a route that has several at once, as the kernel joins them for IPv6; then it has no `gw` of its own. */
+  readonly hops: readonly Hop[] | undefined;
   /** Who made it: RTPROT_*. */
   readonly protocol: number;
   readonly mtu: number | undefined;
@@ -146,7 +160,7 @@ export function listRoutes(family: Family): Request {
 export function decodeRoute(payload: Uint8Array, family: Family): Route | undefined {
   if (payload.length < rtmsgBytes) throw new WireError(`rtmsg: want ${rtmsgBytes} bytes, got ${payload.length}`);
   const source = sourceOf(payload);
-  const [rtFamily, length = 0, , , table = 0, protocol = 0, , type] = payload;
+  const [rtFamily, length = 0, , , table = 0, protocol = 0, scope = 0, type] = payload;
   if (rtFamily !== addressFamily(family) || type !== RTN_UNICAST || ((source.words[2] ?? 0) & RTM_F_CLONED) !== 0)
     return undefined;
   const attrs = heardRouteAttrs.read(source, rtmsgBytes, payload.length);
@@ -158,8 +172,25 @@ export function decodeRoute(payload: Uint8Array, family: Family): Route | undefi
     ifIndex: attrs.oif,
     priority: attrs.priority ?? 0,
     table: attrs.table ?? table,
+    scope,
+    hops: attrs.multipath === undefined ? undefined : decodeHops(attrs.multipath),
     protocol,
     mtu: attrs.metrics?.mtu,
     advmss: attrs.metrics?.advmss,
   };
+}
+
+function decodeHops(bytes: Uint8Array): Hop[] {
+  const source = sourceOf(bytes);
+  const hops: Hop[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = (source.words[at >>> 2] ?? 0) & 0xffff;
+    const to = at + length;
+    if (length < rtnexthopBytes || to > bytes.length)
+      throw new WireError(`rtnexthop at byte ${at} claims ${length} of ${bytes.length - at} bytes`);
+    const { gateway } = hopAttrs.read(source, at + rtnexthopBytes, to);
+    hops.push({ gw: gateway && ipFromBytes(gateway), ifIndex: source.words[(at >>> 2) + 1] });
+    at = (to + 3) & ~3;
+  }
+  return hops;
 }
