@@ -58,13 +58,15 @@ export function parseFrames(datagram: Uint8Array): Frame[] {
   const { bytes, words } = sourceOf(datagram);
   const frames: Frame[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const [length = 0, typeAndFlags = 0, sequence = 0] = words.subarray(at >>> 2, (at >>> 2) + 3);
+    const word = at >>> 2;
+    const length = words[word] ?? 0;
+    const typeAndFlags = words[word + 1] ?? 0;
     if (at + headerBytes > bytes.length || length < headerBytes || at + length > bytes.length)
       throw new WireError(`netlink message at byte ${at} claims ${length} of ${bytes.length - at} bytes`);
     frames.push({
       type: typeAndFlags & 0xffff,
       flags: typeAndFlags >>> 16,
-      sequence,
+      sequence: words[word + 2] ?? 0,
       payload: bytes.subarray(at + headerBytes, at + length),
     });
     at += (length + 3) & ~3;
@@ -186,7 +188,7 @@ function errorOf(frame: Frame, { request, from, attrsFrom, to }: Sent, bytes: Ui
   // An error carries the request's header, or the whole request where the kernel did not cap it; then its attributes.
   const echoed =
     frame.type === NLMSG_DONE ? 0 : (flags & NLM_F_CAPPED) !== 0 || payload.length < 8 ? headerBytes : echoedLength;
-  const tlvsFrom = 4 + ((echoed + 3) & ~3);
+  const tlvsFrom = 4 + ((Math.min(echoed, payload.length) + 3) & ~3);
   const ack = (flags & NLM_F_ACK_TLVS) !== 0 && tlvsFrom <= payload.length ? ackAttrs.decode(payload, tlvsFrom) : {};
   const attribute = ack.offset === undefined ? undefined : request.set?.nameAt(bytes, attrsFrom, to, from + ack.offset);
   return new NetlinkError({ operation: request.operation, errno, attribute, kernelText: ack.text });
