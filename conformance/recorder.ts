@@ -22,7 +22,7 @@ mkdir $call
 env | grep ^CNI_ | sort >$call/env
 cat >$call/stdin
 echo ${name} >$call/plugin
-test ! -e ${answers}/${name}.$CNI_COMMAND || exec /bin/sh ${answers}/${name}.$CNI_COMMAND
+test ! -e ${answers}/${name}.$CNI_COMMAND || { . ${answers}/${name}.$CNI_COMMAND; exit; }
 test -e ${real}/${name} || exit 0
 exec ${real}/${name} <$call/stdin
 `;
@@ -37,7 +37,7 @@ export function placeRecorders(cell: Cell, names: readonly string[], real: strin
   }
 }
 
-/** What a recorder of this name does at this verb: a shell script. */
+/** What a recorder of this name does at this verb: a shell script; "$call/stdin" is its standard input. */
 export function answerWith(cell: Cell, name: string, verb: string, shell: string): void {
   cell.write(`${answers}/${name}.${verb}`, shell);
 }

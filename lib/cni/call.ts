@@ -6,7 +6,7 @@ import type { Host } from "../host/host.ts";
 import { ConfigFault, decode, memberOf, parseConfig, type ConfigSource } from "./config.ts";
 import { CniError } from "./error.ts";
 import { JsonError, JsonObject } from "./json.ts";
-import type { AnyPlugin, AttachmentRequest, Suite, Verb } from "./plugin.ts";
+import type { AnyPlugin, AttachmentRequest, Behalf, Suite, Verb } from "./plugin.ts";
 import { parseResult, type Result } from "./result.ts";
 import { validAttachments, validAttachmentsKeys } from "./valid-attachments.ts";
 import { checkContainerId, checkIfName } from "./validators.ts";
@@ -26,6 +26,7 @@ export interface Call {
   readonly name: string;
   readonly env: CallEnv;
   readonly suite: Suite;
+  readonly behalf?: Behalf | undefined;
   /** Whether the request's netns is our own, where that is known: a delegate's request has its caller's. */
   readonly ownNetns?: boolean;
 }
@@ -152,7 +153,14 @@ export async function callPlugin(
   const { env, suite } = call;
   const verb = env.command as Verb;
   const version = gate(verb, read.configVersion, plugin.versions);
-  const common = { network: read.network, cniVersion: version, source: read.source, path: env.path, suite };
+  const common = {
+    network: read.network,
+    cniVersion: version,
+    source: read.source,
+    path: env.path,
+    suite,
+    behalf: call.behalf,
+  };
   if (verb === "STATUS") {
     await plugin.status({ ...common, ownNetns: false, conf: plugin.conf(read.source, verb, env.args, host) }, host);
     return undefined;

@@ -3,11 +3,11 @@
 // process, which saves a process and its start; what the delegate sees and answers is the same either way.
 import type { Host } from "../host/host.ts";
 import { buildId } from "./build.ts";
-import { callEnv, callPlugin, checkEnv, readCall, type CallEnv } from "./call.ts";
+import { callEnv, callPlugin, checkEnv, readCall } from "./call.ts";
 import { ConfigFault, decode } from "./config.ts";
 import { CniError } from "./error.ts";
 import { JsonError, JsonObject, parseJson } from "./json.ts";
-import type { Request, Verb } from "./plugin.ts";
+import type { Behalf, Request, Verb } from "./plugin.ts";
 import { parseResult, type Result } from "./result.ts";
 import { checkNetworkName } from "./validators.ts";
 import type { SpecVersion } from "./version.ts";
@@ -117,18 +117,17 @@ export function resultOf(stdout: string, version: SpecVersion): Result {
   }
 }
 
-/** An attachment other than the request's own, for a call on its behalf. */
-export type Behalf = Pick<CallEnv, "containerId" | "ifName" | "netns">;
-
 async function delegate(
   request: Request<unknown>,
   host: Host,
   verb: Verb,
   type: string,
   text: string,
-  behalf?: Behalf,
+  given?: Behalf,
 ): Promise<Result | undefined> {
   const file = findPlugin(type, request.path, host);
+  // The delegate of a delegate is called on the same behalf, of which the process's environment knows nothing.
+  const behalf = given ?? request.behalf;
   const entry = request.suite[type];
   if (entry === undefined || !isThisExecutable(file, host)) {
     const other =
@@ -144,7 +143,7 @@ async function delegate(
   checkNetworkName(read.network);
   return callPlugin(
     await entry.load(),
-    { name: type, env, suite: request.suite, ownNetns: request.ownNetns },
+    { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns },
     read,
     host,
   );

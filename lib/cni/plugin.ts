@@ -15,6 +15,11 @@ export interface Attachment {
   readonly ifName: string;
 }
 
+/** An attachment other than the one the environment tells of, for a call on its behalf. */
+export interface Behalf extends Attachment {
+  readonly netns: string;
+}
+
 /** What every verb gets, after dispatch has checked it. */
 export interface Request<Conf> {
   /** The network's name. */
@@ -30,6 +35,8 @@ export interface Request<Conf> {
   readonly suite: Suite;
   /** CNI_NETNS is this process's own netns, which only DEL comes through with. */
   readonly ownNetns: boolean;
+  /** Whom the call is about, where it is not whom the environment tells of. */
+  readonly behalf?: Behalf | undefined;
 }
 
 export interface AttachmentRequest<Conf> extends Request<Conf> {
