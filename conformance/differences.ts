@@ -52,6 +52,12 @@ export const differences = {
     path: /^\d+\.state\.(node|pods\.\w+)\.links\.\w+\.addr_assign_type$/,
     fits: (go, ours) => go === "1" && ours === "3",
   },
+  "a port says whose it is": {
+    why: "an operator sees it in ip -d link, and GC finds what no attachment holds any more",
+    in: withKernel,
+    path: /^\d+\.state\.node\.links\.\w+\.ifalias$/,
+    fits: appears,
+  },
   "a bridge keeps its MAC": {
     why: "Go's takes that of the lowest port, as they come and go, unless it has a gateway: peers lose their flows",
     in: ["bridge"],

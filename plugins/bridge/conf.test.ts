@@ -96,6 +96,7 @@ describe("VLANs", () => {
     const { code, message } = refusal(conf);
     expect(message).toContain(text);
     expect(code).toBe(7);
+    expect(refusal(conf, "STATUS").message).toBe(message);
     // A fault like this must not keep an attachment alive.
     expect(() => read(conf, "DEL")).not.toThrow();
   });
@@ -132,27 +133,27 @@ describe("refused before anything is touched", () => {
       { ipam, disableContainerInterface: true },
       7,
       "cannot use IPAM when DisableContainerInterface flag is set",
-      ["ADD"],
+      ["ADD", "STATUS"],
     ],
     [
       { hairpinMode: true, promiscMode: true },
       7,
       "cannot set hairpin mode and promiscuous mode at the same time",
-      ["ADD"],
+      ["ADD", "STATUS"],
     ],
-    [{ ipam, ipMasq: true }, 2, '"ipMasq": true', ["ADD", "CHECK"]],
-    [{ macspoofchk: true }, 2, '"macspoofchk": true', ["ADD", "CHECK"]],
-    [{ bridge: "" }, 7, 'failed to create bridge ""', ["ADD", "CHECK"]],
-    [{ bridge: "../../etc" }, 7, "contains / or :", ["ADD", "CHECK"]],
-    [{ bridge: "sixteen-bytes-xx" }, 7, "too long", ["ADD", "CHECK"]],
+    [{ ipam, ipMasq: true }, 2, '"ipMasq": true', ["ADD", "CHECK", "STATUS"]],
+    [{ macspoofchk: true }, 2, '"macspoofchk": true', ["ADD", "CHECK", "STATUS"]],
+    [{ bridge: "" }, 7, 'failed to create bridge ""', ["ADD", "CHECK", "STATUS"]],
+    [{ bridge: "../../etc" }, 7, "contains / or :", ["ADD", "CHECK", "STATUS"]],
+    [{ bridge: "sixteen-bytes-xx" }, 7, "too long", ["ADD", "CHECK", "STATUS"]],
     [
       { bridge: "fifteen-bytes-x", vlan: 5, isGateway: true },
       7,
       'no link can be named "fifteen-bytes-x.5"',
-      ["ADD", "CHECK"],
+      ["ADD", "CHECK", "STATUS"],
     ],
   ])("%j: code %i, %s", (conf, code, text, verbs) => {
-    for (const verb of ["ADD", "CHECK"] as const) {
+    for (const verb of ["ADD", "CHECK", "STATUS"] as const) {
       if (!verbs.includes(verb)) {
         expect(() => read(conf, verb)).not.toThrow();
         continue;
@@ -163,7 +164,7 @@ describe("refused before anything is touched", () => {
       expect(error.details).not.toBe("");
     }
     expect(() => read(conf, "DEL")).not.toThrow();
-    expect(() => read(conf, "STATUS")).not.toThrow();
+    expect(() => read(conf, "GC")).not.toThrow();
   });
 
   test("ipMasq without IPAM has nothing to masquerade", () => {

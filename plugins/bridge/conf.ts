@@ -58,11 +58,11 @@ const fault = (msg: string, hint = "correct the network configuration"): CniErro
   new CniError("invalidConfig", msg, { hint });
 
 /**
- * Reads the configuration. ADD and CHECK refuse what they cannot do; DEL, STATUS and GC forgive everything that is not
- * a fault of the JSON, since they need little of it.
+ * Reads the configuration. ADD and CHECK refuse what they cannot do, STATUS what ADD would refuse; DEL and GC forgive
+ * everything that is not a fault of the JSON, since they need little of it.
  */
 export function readBridgeConf(source: ConfigSource, verb: Verb, cniArgs: string): BridgeConf {
-  const strict = verb === "ADD" || verb === "CHECK";
+  const strict = verb !== "DEL" && verb !== "GC";
   const given = readConfig(source, schema, strict ? validate : () => true);
   const { vlan, mtu, dns } = given;
   const trunk = strict ? trunkRanges(given.vlanTrunk ?? []) : [];
@@ -86,13 +86,14 @@ export function readBridgeConf(source: ConfigSource, verb: Verb, cniArgs: string
     containerUp: !given.disableContainerInterface,
     ipam,
     dns: dns?.nameservers || dns?.search || dns?.options || dns?.domain ? dns : undefined,
-    mac: strict ? macOf(given, cniArgs) : undefined,
+    // STATUS is about no attachment, and has no CNI_ARGS that would mean something.
+    mac: strict ? macOf(given, verb === "STATUS" ? "" : cniArgs) : undefined,
   };
   if (strict) {
     checkLinkNames(conf);
     refuseUnfinished(conf);
   }
-  if (verb === "ADD") checkCombinations(conf);
+  if (verb === "ADD" || verb === "STATUS") checkCombinations(conf);
   return conf;
 }
 

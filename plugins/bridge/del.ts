@@ -8,7 +8,7 @@ import type { Host, Netns } from "../../lib/host/host.ts";
 import type { Link } from "../../lib/netlink/route/link.ts";
 import { openRoute, type RouteSocket } from "../../lib/netlink/route/open.ts";
 import type { BridgeConf } from "./conf.ts";
-import { hostVethNames } from "./names.ts";
+import { hostVethNames, portAlias } from "./names.ts";
 
 type Del = AttachmentRequest<BridgeConf>;
 
@@ -63,7 +63,7 @@ function removePort({ network, attachment, conf }: Del, host: Host, pod: RouteSo
         if (++free === 2) return false;
         continue;
       }
-      if (isOurs(node, link, conf.bridge) && (pod === undefined || isPeerIn(pod, link)))
+      if (isOurs(node, link, conf.bridge, portAlias(network, attachment)) && (pod === undefined || isPeerIn(pod, link)))
         return node.link.del(link.ifIndex);
     }
     return false;
@@ -72,9 +72,16 @@ function removePort({ network, attachment, conf }: Del, host: Host, pod: RouteSo
   }
 }
 
-/** A veth whose other end is elsewhere, and a port of our bridge or of none. */
-function isOurs(node: RouteSocket, { kind, peerNetnsId, masterIfIndex }: Link, bridge: string): boolean {
+/** A veth whose other end is elsewhere, a port of our bridge or of none, and not marked as another attachment's. */
+function isOurs(
+  node: RouteSocket,
+  { kind, peerNetnsId, masterIfIndex, alias }: Link,
+  bridge: string,
+  ownAlias: string,
+): boolean {
   if (kind !== "veth" || peerNetnsId === undefined) return false;
+  // One that Go made, or that an operator named, has another alias or none.
+  if (alias?.startsWith("cni:") && alias !== ownAlias) return false;
   return masterIfIndex === undefined || masterIfIndex === node.link.get(bridge)?.ifIndex;
 }
 

@@ -28,15 +28,17 @@ export function ensureBridge(host: Host, node: RouteSocket, conf: Conf): Link {
 }
 
 /** Being up is what a bridge gets last: one that is not may lack anything else. */
-function isReady(link: Link, { bridge, promisc, vlanFiltering }: Conf): boolean {
-  if (link.kind !== "bridge") {
-    throw new CniError("invalidConfig", `"${bridge}" already exists but is not a bridge`, {
-      details: `its kind is ${link.kind ?? "unknown"}`,
-      hint: 'choose another "bridge", or remove that link',
-    });
-  }
+function isReady(link: Link, { promisc, vlanFiltering }: Conf): boolean {
+  if (link.kind !== "bridge") throw notABridge("ADD", link);
   return link.up && link.mac !== noMac && (link.promisc || !promisc) && (!vlanFiltering || link.vlanFiltering === true);
 }
+
+/** The error where another link has the bridge's name. */
+export const notABridge = (verb: "ADD" | "STATUS", { name, kind = "unknown" }: Link): CniError =>
+  new CniError(verb === "ADD" ? "invalidConfig" : "unavailable", `"${name}" already exists but is not a bridge`, {
+    details: `its kind is ${kind}`,
+    hint: 'choose another "bridge", or remove that link',
+  });
 
 function completeBridge(host: Host, node: RouteSocket, conf: Conf): Link {
   const { bridge: name, mtu, promisc, vlanFiltering } = conf;

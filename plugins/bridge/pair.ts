@@ -10,7 +10,7 @@ import { addVeth, setLink, type Link } from "../../lib/netlink/route/link.ts";
 import type { RouteSocket } from "../../lib/netlink/route/open.ts";
 import { addVlans, delVlan, setPort, type PortVlans } from "../../lib/netlink/route/port.ts";
 import type { BridgeConf } from "./conf.ts";
-import { hostVethNames } from "./names.ts";
+import { hostVethNames, portAlias } from "./names.ts";
 import { writeSysctl } from "./sysctl.ts";
 
 /** One of the pair's ends. */
@@ -61,7 +61,7 @@ export function makePair(
   const end = { mtu: link.mtu };
   const port = { ...end, name, ifIndex: link.peerIfIndex, mac: macs.port };
   writeSysctl(host, `net/ipv6/conf/${name}/accept_ra`, "0");
-  setUpPort(host, node, port, conf);
+  setUpPort(host, node, port, conf, portAlias(request.network, attachment));
   return { port, container: { ...end, name: attachment.ifName, ifIndex: link.ifIndex, mac: macs.container } };
 }
 
@@ -134,8 +134,11 @@ function nameTaken(ifName: string, name: string): CniError {
   });
 }
 
-/** Gives the port its flags and VLANs before it carries the first frame, then brings it up. */
-function setUpPort(host: Host, node: RouteSocket, { ifIndex, name }: End, conf: BridgeConf): void {
+/**
+ * Gives the port its flags and VLANs before it carries the first frame, then brings it up. Its alias comes with that: a
+ * port that is up says whose it is, and one that is not up and says nothing was never finished.
+ */
+function setUpPort(host: Host, node: RouteSocket, { ifIndex, name }: End, conf: BridgeConf, alias: string): void {
   const { hairpin, isolated, vlan, trunk } = conf;
   try {
     if (vlan !== undefined || trunk.length > 0) setVlans(node, ifIndex, conf);
@@ -144,7 +147,7 @@ function setUpPort(host: Host, node: RouteSocket, { ifIndex, name }: End, conf: 
   }
   const flags = hairpin || isolated ? [setPort(ifIndex, { hairpin, isolated })] : [];
   try {
-    node.change(...flags, setLink(ifIndex, { up: true }));
+    node.change(...flags, setLink(ifIndex, { up: true, alias }));
   } catch (error) {
     throw inContext(error, `failed to set up bridge port "${name}"`, host);
   }
