@@ -8,7 +8,7 @@ import { ip, prefix } from "../../../testing/runtime.ts";
 import type { UnknownAttr } from "../wire/attrs.ts";
 import { parseFrames, type Request } from "../wire/conversation.ts";
 import { addAddr, delAddr } from "./addr.ts";
-import { addBridge, addVeth, delLink, setLink } from "./link.ts";
+import { addBridge, addVeth, delGroup, delLink, setLink } from "./link.ts";
 import { addVlans, delVlan, setPort } from "./port.ts";
 import { addRoute } from "./route.ts";
 
@@ -81,6 +81,7 @@ describeWith(["cell", "ip", "strace"], "iproute2 sends the same", () => {
       () => setLink(index.port, { up: false, promisc: true, mac: "0a:00:00:00:00:07", mtu: 1400 }),
     ],
     ["ip link set left up", () => setLink(index.port, { up: true })],
+    ["ip link set left alias weft group 7", () => setLink(index.port, { alias: "weft", group: 7 })],
     ["ip link set left master cni0", () => setLink(index.port, { masterIfIndex: index.bridge })],
     ["ip addr add 10.9.0.1/24 broadcast 10.9.0.255 dev cni0", () => addAddr(index.bridge, prefix("10.9.0.1/24"))],
     ["ip addr add fd00:10::1/64 dev cni0", () => addAddr(index.bridge, prefix("fd00:10::1/64"))],
@@ -116,6 +117,7 @@ describeWith(["cell", "ip", "strace"], "iproute2 sends the same", () => {
     ],
     ["bridge vlan del dev left vid 5 master", () => delVlan(index.port, 5)],
     ["ip link del left", () => delLink(index.port)],
+    ["ip link del group 7", () => delGroup(7)],
   ])("%s", async (command, make) => {
     const request = make();
     const theirs = apart(await sentBy(command), request);

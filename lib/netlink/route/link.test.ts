@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { goldenRequest, hex, payloadsOf, refused } from "../../../testing/golden.ts";
 import { WireError } from "../wire/attrs.ts";
-import { addBridge, addVeth, decodeLink, delLink, getLink, listLinks, setLink } from "./link.ts";
+import { addBridge, addVeth, decodeLink, delGroup, delLink, getLink, listLinks, setLink } from "./link.ts";
 import { bridge, bridgePort, loopback } from "./link.golden.ts";
 
 describe("requests", () => {
@@ -100,6 +100,17 @@ describe("requests", () => {
     attrs: { master: 2 },
   });
 
+  goldenRequest("setLink with an alias and in a group", {
+    request: setLink(2, { alias: "weft: pod", group: 7 }),
+    bytes: [
+      "3800000010000500 0100000000000000",
+      "00000000 02000000 00000000 00000000",
+      "0e001400 776566743a20706f64000000", // IFLA_IFALIAS
+      "08001b00 07000000", // IFLA_GROUP
+    ],
+    attrs: { alias: "weft: pod", group: 7 },
+  });
+
   goldenRequest("setLink without VLAN filtering", {
     source: "read by Linux 6.18, which cannot filter: EOPNOTSUPP",
     request: setLink(2, { up: true, vlanFiltering: false }),
@@ -149,6 +160,12 @@ describe("requests", () => {
     bytes: ["2000000011000500 0100000000000000", "00000000 04000000 00000000 00000000"],
     attrs: {},
   });
+
+  goldenRequest("delGroup", {
+    request: delGroup(7),
+    bytes: ["2800000011000500 0100000000000000", "00000000 00000000 00000000 00000000", "08001b00 07000000"],
+    attrs: { group: 7 },
+  });
 });
 
 /** The one link in a golden datagram. */
@@ -158,6 +175,8 @@ describe("replies", () => {
   const none = {
     kind: undefined,
     masterIfIndex: undefined,
+    alias: undefined,
+    group: 0,
     peerIfIndex: undefined,
     peerNetnsId: undefined,
     vlanFiltering: undefined,

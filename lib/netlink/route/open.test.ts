@@ -7,7 +7,7 @@ import type { Host } from "../../host/host.ts";
 import { sys } from "../../host/node.ts";
 import { Conversation, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
 import { addAddr, delAddr } from "./addr.ts";
-import { addBridge, addVeth, delLink, setLink, type Link } from "./link.ts";
+import { addBridge, addVeth, delGroup, delLink, setLink, type Link } from "./link.ts";
 import { openRoute, type RouteSocket } from "./open.ts";
 import { addVlans, setPort } from "./port.ts";
 import { addRoute } from "./route.ts";
@@ -235,6 +235,8 @@ describeWith(["cell", "ip"], "rtnetlink on the kernel", () => {
       ifIndex,
       priority: 7,
       table: 254,
+      scope: 0,
+      hops: undefined,
       protocol: 3,
       mtu: 1300,
       advmss: 1260,
@@ -261,6 +263,38 @@ describeWith(["cell", "ip"], "rtnetlink on the kernel", () => {
     expect([route.link.del("left"), route.link.del("right"), route.link.del(bridge)]).toEqual([false, false, false]);
     expect([route.link.get("left"), route.link.get(bridge)]).toEqual([undefined, undefined]);
     expect(refusal(() => route.link.del("lo"))).toMatchObject({ operation: 'link del "lo"', errnoName: "EOPNOTSUPP" });
+  });
+
+  test("an alias and a group, and the whole group gone at once", async () => {
+    route.change(addVeth({ name: "left", peer: { name: "right" } }));
+    const bridge = makeBridge();
+    route.change(setLink(bridge, { alias: "brücke", group: 7 }), setLink(link("left").ifIndex, { group: 7 }));
+    expect(await show("link show cni0")).toMatchObject({ ifalias: "brücke", group: "7" });
+    expect([link("cni0"), link("left"), link("right")]).toMatchObject([
+      { alias: "brücke", group: 7 },
+      { alias: undefined, group: 7 },
+      { alias: undefined, group: 0 },
+    ]);
+    route.change(delGroup(7));
+    expect(await names()).toEqual(["lo"]);
+    expect(refusal(() => route.change(delGroup(7)))).toMatchObject({ errnoName: "ENODEV" });
+  });
+
+  test("a route of several ways", async () => {
+    const ifIndex = makeGateway();
+    await node.run(
+      "sh",
+      "-c",
+      "ip -6 route add 2001:db8::/32 nexthop via fd00:10::8 dev cni0 nexthop via fd00:10::9 dev cni0",
+    );
+    expect(route.route.list(6).find(({ hops }) => hops !== undefined)).toMatchObject({
+      dst: prefix("2001:db8::/32"),
+      gw: undefined,
+      hops: [
+        { gw: ip("fd00:10::8"), ifIndex },
+        { gw: ip("fd00:10::9"), ifIndex },
+      ],
+    });
   });
 
   test("a name that is taken is EEXIST, of a veth's either end", () => {

@@ -93,6 +93,8 @@ describe("replies", () => {
     ifIndex: 2,
     priority: 0,
     table: 254,
+    scope: 0,
+    hops: undefined,
     protocol: 3,
     mtu: undefined,
     advmss: undefined,
@@ -138,9 +140,9 @@ describe("replies", () => {
       "08000400 02000000",
     ];
     expect(payloadsOf(golden).map((payload) => decodeRoute(payload, 4))).toEqual([
-      { ...common, dst: prefix("198.51.100.0/24"), table: 1000 },
+      { ...common, dst: prefix("198.51.100.0/24"), table: 1000, scope: 253 },
       { ...common, dst: prefix("0.0.0.0/0"), gw: ip("172.16.0.1") },
-      { ...common, dst: prefix("10.244.1.0/24"), protocol: 2 },
+      { ...common, dst: prefix("10.244.1.0/24"), protocol: 2, scope: 253 },
       {
         ...common,
         dst: prefix("192.0.2.0/24"),
@@ -179,6 +181,42 @@ describe("replies", () => {
     expect(decodeRoute(payload, 4)).toBeUndefined();
   });
 
+  test("a route of several ways", () => {
+    const [four = new Uint8Array(0)] = payloadsOf([
+      "5000000018002200 01000000ee2b0000",
+      "02180000 fe030001 00000000",
+      "08000f00 fe000000",
+      "08000100 c0000200",
+      "24000900 1000000002000000 080005000af40108", // RTA_MULTIPATH: rtnexthop of 16 bytes, index 2, RTA_GATEWAY;
+      "1000000202000000 080005000af40109", // another, of weight 3
+    ]);
+    const hop = (gw: string) => ({ gw: ip(gw), ifIndex: 2 });
+    expect(decodeRoute(four, 4)).toEqual({
+      ...common,
+      dst: prefix("192.0.2.0/24"),
+      ifIndex: undefined,
+      hops: [hop("10.244.1.8"), hop("10.244.1.9")],
+    });
+    const [six = new Uint8Array(0)] = payloadsOf([
+      "a800000018002200 01000000ee2b0000",
+      "0a200000 fe030001 00000000",
+      "08000f00 fe000000",
+      "14000100 20010db8000000000000000000000000",
+      "08000600 00040000",
+      "3c000900 1c00000002000000 14000500fd000010000000000000000000000008",
+      "1c00000002000000 14000500fd000010000000000000000000000009",
+      "24000c00 0000000000000000000000000000000000000000000000000000000000000000",
+      "05001400 00000000",
+    ]);
+    expect(decodeRoute(six, 6)).toEqual({
+      ...common,
+      dst: prefix("2001:db8::/32"),
+      ifIndex: undefined,
+      priority: 1024,
+      hops: [hop("fd00:10::8"), hop("fd00:10::9")],
+    });
+  });
+
   test("a cached route is none", () => {
     expect(decodeRoute(hex("02180000 fe030001 00000000 08000400 02000000"), 4)).toMatchObject({ ifIndex: 2 });
     expect(decodeRoute(hex("02180000 fe030001 00020000 08000400 02000000"), 4)).toBeUndefined();
@@ -191,6 +229,14 @@ describe("bytes that are no route", () => {
     ["02180000 fe030001 00000000 06000400 02000000", "RTA.oif: want 4 bytes, got 2"],
     ["02180000 fe030001 00000000 0a000800 0600020014050000", "RTAX.mtu: want 4 bytes, got 2"],
     ["02180000 fe030001 00000000 0c000800 0900020014050000", "RTAX: attribute at byte 16 claims 9 of 8 bytes"],
+    ["02180000 fe030001 00000000 0c000900 0700000002000000", "rtnexthop at byte 0 claims 7 of 8 bytes"],
+    ["02180000 fe030001 00000000 0c000900 0900000002000000", "rtnexthop at byte 0 claims 9 of 8 bytes"],
+    ["02180000 fe030001 00000000 0c000900 0000000002000000", "rtnexthop at byte 0 claims 0 of 8 bytes"],
+    ["02180000 fe030001 00000000 0e000900 0800000002000000 0800", "rtnexthop at byte 8 claims 0 of 2 bytes"],
+    [
+      "02180000 fe030001 00000000 10000900 0c00000002000000 08000500",
+      "RTA(nexthop): attribute at byte 8 claims 8 of 4 bytes",
+    ],
     ["02180000 fe030001 00000000 08000100", "RTA: attribute at byte 12 claims 8 of 4 bytes"],
   ])("%s", (payload, words) => {
     expect(() => decodeRoute(hex(payload), 4)).toThrow(new WireError(words));
@@ -200,9 +246,9 @@ describe("bytes that are no route", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 96 }), fc.constantFrom<Family>(4, 6), (noise, family) => {
         const header = Uint8Array.of(family === 4 ? 2 : 10, 24, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0);
-        // One attribute with honest lengths around the noise: metrics, so that the noise is attributes again.
-        const framed = Uint8Array.of(...header, noise.length + 4, 0, 8, 0, ...noise);
-        for (const bytes of [noise, Uint8Array.of(...header, ...noise), framed]) {
+        // One attribute with honest lengths around the noise: metrics and hops, so that the noise is structure again.
+        const within = [8, 9].map((type) => Uint8Array.of(...header, noise.length + 4, 0, type, 0, ...noise));
+        for (const bytes of [noise, Uint8Array.of(...header, ...noise), ...within]) {
           try {
             decodeRoute(bytes, family);
           } catch (error) {
@@ -242,6 +288,8 @@ test("what is asked for is what an answer of these bytes means, for every route"
         ...wanted,
         priority: wanted.priority ?? 0,
         table: wanted.table ?? 254,
+        scope: 0,
+        hops: undefined,
         protocol: 3,
       });
     }),
