@@ -86,6 +86,10 @@ export function systemError(syscall: string, errno: number, path?: string): Syst
   return Object.assign(new Error(message), path === undefined ? { errno, syscall } : { errno, syscall, path });
 }
 
+/** Whether `error` is the kernel's refusal of a call. */
+export const isSystemError = (error: unknown): error is SystemError =>
+  error instanceof Error && typeof (error as Partial<SystemError>).errno === "number";
+
 /** Whether `error` is the kernel's refusal with one of these names. */
 export function isErrno(error: unknown, ...names: ErrnoName[]): error is SystemError {
   const number = error instanceof Error ? (error as Partial<SystemError>).errno : undefined;

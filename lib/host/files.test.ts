@@ -128,6 +128,36 @@ test("a file is synced before it is published", () => {
   expect(calls).toEqual("openUnnamed fchmod write fsync link".split(" "));
 });
 
+describe("tryToWrite", () => {
+  test("tries with a nameless file, and leaves nothing", () => {
+    const before = openDescriptors();
+    expect(callsOf((over) => over.tryToWrite(directory, 100))).toEqual(["openUnnamed", "write", "close"]);
+    expect(fs.readdirSync(directory)).toEqual([]);
+    expect(openDescriptors()).toBe(before);
+  });
+
+  test.each(["openUnnamed", "write"] as const)("a refused %s comes through", (refused) => {
+    const before = openDescriptors();
+    const full = filesOver({ ...sys, [refused]: () => expectRefusal(refused) });
+    expect(() => full.tryToWrite(directory, 100)).toThrow("no space left on device");
+    expect(openDescriptors()).toBe(before);
+  });
+
+  test("where there are no nameless files, that the directory takes files at all is enough", () => {
+    const openUnnamed = () => {
+      throw systemError("open", EOPNOTSUPP, directory);
+    };
+    expect(callsOf((over) => over.tryToWrite(directory, 100), { openUnnamed })).toEqual(["openUnnamed"]);
+  });
+});
+
+test("an error of a descriptor names the file", () => {
+  const full = filesOver({ ...sys, write: () => expectRefusal("write") });
+  expect(() => full.write(at("place"), "x", 0o600)).toThrow(`write ${at("place")}: no space left on device`);
+  expect(() => full.replace(at("list"), "x", 0o600)).toThrow(`write ${at("list")}: no space left on device`);
+  expect(() => full.prepare(directory, "x", 0o600)).toThrow(`write ${directory}: no space left on device`);
+});
+
 describe("makeDirectory", () => {
   test("makes what is missing, each with the mode asked for", () => {
     files.makeDirectory(at("a/b/c"), 0o755);

@@ -1,5 +1,5 @@
 // Files over the system calls: what is written whole is synced before anyone can see it.
-import { isErrno, systemError } from "./errno.ts";
+import { isErrno, isSystemError, systemError } from "./errno.ts";
 import type { FileLock, Files, FileStat, PreparedFile } from "./host.ts";
 import type { Sys } from "./sys.ts";
 
@@ -39,9 +39,14 @@ export function filesOver(sys: Sys): Files {
     }
   }
 
-  function fill(fd: number, text: string, mode: number): void {
-    sys.fchmod(fd, mode);
-    sys.write(fd, text);
+  /** `path` is for the error alone: what the kernel says of a descriptor names nothing. */
+  function fill(fd: number, text: string, mode: number, path: string): void {
+    try {
+      sys.fchmod(fd, mode);
+      sys.write(fd, text);
+    } catch (error) {
+      throw isSystemError(error) ? systemError(error.syscall, error.errno, path) : error;
+    }
   }
 
   function syncDirectory(path: string): void {
@@ -52,6 +57,9 @@ export function filesOver(sys: Sys): Files {
   const temporaryName = (directory: string): string =>
     `${directory}/.${Array.from(sys.random(8), (byte) => byte.toString(16).padStart(2, "0")).join("")}.tmp`;
 
+  /** What openUnnamed says where the file system, or a kernel before 3.11, knows no nameless files. */
+  const knowsNoUnnamed = (error: unknown): boolean => isErrno(error, "EOPNOTSUPP", "EISDIR", "EINVAL");
+
   /** A file of this content that no other process sees: nameless where the file system can do that, else dot-named. */
   function makeUnseen(directory: string, text: string, mode: number): { path: string; drop(): void } {
     let fd: number;
@@ -59,7 +67,7 @@ export function filesOver(sys: Sys): Files {
     try {
       fd = sys.openUnnamed(directory, mode);
     } catch (error) {
-      if (!isErrno(error, "EOPNOTSUPP", "EISDIR", "EINVAL")) throw error;
+      if (!knowsNoUnnamed(error)) throw error;
       path = temporaryName(directory);
       fd = sys.open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
     }
@@ -68,7 +76,7 @@ export function filesOver(sys: Sys): Files {
       if (path !== undefined) remove(path);
     };
     try {
-      fill(fd, text, mode);
+      fill(fd, text, mode, path ?? directory);
       sys.fsync(fd);
     } catch (error) {
       drop();
@@ -122,7 +130,7 @@ export function filesOver(sys: Sys): Files {
     readEnd: (path, length) => sys.readEnd(path, length),
 
     write(path, text, mode) {
-      withFile(path, O_WRONLY | O_CREAT | O_TRUNC, mode, (fd) => fill(fd, text, mode));
+      withFile(path, O_WRONLY | O_CREAT | O_TRUNC, mode, (fd) => fill(fd, text, mode, path));
     },
 
     replace(path, text, mode) {
@@ -130,7 +138,7 @@ export function filesOver(sys: Sys): Files {
       const temporary = temporaryName(directory);
       try {
         withFile(temporary, O_WRONLY | O_CREAT | O_EXCL, mode, (fd) => {
-          fill(fd, text, mode);
+          fill(fd, text, mode, path);
           sys.fsync(fd);
         });
         sys.rename(temporary, path);
@@ -155,6 +163,21 @@ export function filesOver(sys: Sys): Files {
         },
         discard: file.drop,
       };
+    },
+
+    tryToWrite(directory, byteCount) {
+      let fd: number;
+      try {
+        fd = sys.openUnnamed(directory, 0o600);
+      } catch (error) {
+        if (knowsNoUnnamed(error)) return;
+        throw error;
+      }
+      try {
+        sys.write(fd, "x".repeat(byteCount));
+      } finally {
+        sys.close(fd);
+      }
     },
 
     syncDirectory,

@@ -51,6 +51,11 @@ export interface Files {
    * It is gone with the process when never published.
    */
   prepare(directory: string, text: string, mode: number): PreparedFile;
+  /**
+   * Throws what making a file of so many bytes in a directory would throw, and leaves nothing behind. On a file system
+   * that has no nameless files it finds out only whether anything may be written there.
+   */
+  tryToWrite(directory: string, byteCount: number): void;
   /** Makes names created or removed in a directory survive a power loss. */
   syncDirectory(path: string): void;
   /** Creates a directory and its missing parents, each with `mode` whatever the umask; fine if it exists. */
