@@ -39,6 +39,22 @@ export const differences = {
     fits: (_, ours) => /^interface name ".*" should be less than 16 characters/.test(String(ours)),
   },
 
+  // host-local.
+  "the first ADD of a boot is noted": {
+    why: "it tells what an earlier boot left from what is in use, whatever the clock does; the file is gone with the boot",
+    in: ["host-local", ...withKernel],
+    path: /^\d+\.files\.\/run\/cni\/(host-local-first-add)?$/,
+    fits: appears,
+  },
+
+  "an address is given back where the round robin's place cannot be written": {
+    why: "the ADD fails, and Go's keeps the address until a DEL comes",
+    in: ["host-local"],
+    scenario: /^a last one that is a folder$/,
+    path: /^1\.files\.\/var\/lib\/cni\/networks\/net\/10\.9\.0\.2$/,
+    fits: vanishes,
+  },
+
   // bridge.
   "a bridge has a lock": {
     why: "first ADDs beside each other make one bridge; the lock file is empty and may stay",

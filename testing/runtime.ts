@@ -100,7 +100,7 @@ export interface Runtime {
 let count = 0;
 
 /** Runs `plugin` in a node. A configuration with `"ipam": { "type": "test-ipam" }` gets its addresses from `ipam`. */
-export function makeRuntime(node: TestNode, plugin: AnyPlugin, ipam?: TestIpam): Runtime {
+export function makeRuntime(node: Pick<TestNode, "host">, plugin: AnyPlugin, ipam?: TestIpam): Runtime {
   const path = `/run/weft-test-${process.pid}-${++count}`;
   mkdirSync(path);
   // Delegation stays in this process where CNI_PATH leads to this very executable.

@@ -4,20 +4,24 @@ import type { Attachment, AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result } from "../../lib/cni/result.ts";
 import type { Host, PreparedFile } from "../../lib/host/host.ts";
 import { formatIp, type Ip } from "../../lib/ip/ip.ts";
-import { allocateNext, allocateRequested, type Allocation } from "./allocate.ts";
+import { allocateNext, allocateRequested, reclaim, type Allocation, type Pool } from "./allocate.ts";
 import type { HostLocalConf } from "./conf.ts";
 import { rangeOf, type RangeSet } from "./ranges.ts";
+import { noteAdd } from "./reclaim.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 import { openStore, type Holding, type LockedStore, type ReservationStore } from "./store.ts";
 
 /** Reserves one address of each range set for the attachment; all of them or none. */
-export function add({ conf, attachment }: AttachmentRequest<HostLocalConf>, host: Host): Result {
+export function add({ conf, attachment, network }: AttachmentRequest<HostLocalConf>, host: Host): Result {
   const dns = conf.resolvConf === "" ? {} : parseResolvConf(host.files.read(conf.resolvConf));
   const store = openStore(host, conf.directory, { create: true });
   const reservations: PreparedFile[] = [];
+  noteAdd(host);
   try {
     for (const _ of conf.rangeSets) reservations.push(store.prepare(attachment));
-    const allocations = store.locked((locked) => allocateAll(locked, attachment, conf, reservations, host));
+    const allocations = store.locked((locked) =>
+      allocateAll({ host, network, directory: conf.directory, store: locked }, attachment, conf, reservations),
+    );
     syncOrFree(store, allocations, host);
     return {
       interfaces: [],
@@ -34,12 +38,12 @@ export function add({ conf, attachment }: AttachmentRequest<HostLocalConf>, host
 }
 
 function allocateAll(
-  store: LockedStore,
+  pool: Pool,
   attachment: Attachment,
-  { rangeSets, requested, directory }: HostLocalConf,
+  { rangeSets, requested }: HostLocalConf,
   reservations: readonly PreparedFile[],
-  host: Host,
 ): Allocation[] {
+  const { host, store } = pool;
   const held = store.heldBy(attachment);
   const left = [...requested];
   const done: Allocation[] = [];
@@ -49,11 +53,9 @@ function allocateAll(
       if (reservation === undefined) continue;
       const ip = takeOneOf(left, set);
       try {
-        if (ip === undefined) refuseDuplicate(held, set, attachment.containerId);
+        if (ip === undefined) refuseDuplicate(pool, held, set, attachment.containerId);
         const allocation =
-          ip === undefined
-            ? allocateNext(store, reservation, set, at, directory)
-            : allocateRequested(store, reservation, set, ip);
+          ip === undefined ? allocateNext(pool, reservation, set, at) : allocateRequested(pool, reservation, set, ip);
         done.push(allocation);
         store.setLastReserved(at, allocation.ip);
       } catch (error) {
@@ -77,10 +79,14 @@ function takeOneOf(requested: Ip[], set: RangeSet): Ip | undefined {
   return at < 0 ? undefined : requested.splice(at, 1)[0];
 }
 
-/** One attachment, one address in a set: asked twice, something upstream lost count. */
-function refuseDuplicate(held: readonly Holding[], set: RangeSet, containerId: string): void {
-  const duplicate = held.find(({ ip }) => rangeOf(set, ip) !== undefined);
-  if (duplicate === undefined) return;
+/**
+ * One attachment, one address in a set: asked twice, something upstream lost count. But a container that is started anew
+ * after a reboot has a right to forget what it had before.
+ */
+function refuseDuplicate(pool: Pool, held: readonly Holding[], set: RangeSet, containerId: string): void {
+  const duplicates = held.filter(({ ip }) => rangeOf(set, ip) !== undefined);
+  const [duplicate] = duplicates;
+  if (duplicate === undefined || reclaim(pool, duplicates) === duplicates.length) return;
   throw new CniError(
     "internal",
     `${formatIp(duplicate.ip)} has been allocated to ${containerId}, duplicate allocation is not allowed`,

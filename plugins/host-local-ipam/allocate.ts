@@ -1,9 +1,11 @@
 // Choosing an address out of a range set, under the store's lock.
 import { CniError } from "../../lib/cni/error.ts";
-import type { PreparedFile } from "../../lib/host/host.ts";
+import type { Host, PreparedFile } from "../../lib/host/host.ts";
 import { equalIps, formatIp, type Ip } from "../../lib/ip/ip.ts";
+import { exhaustion } from "./fullness.ts";
 import { namedOwner } from "./owner.ts";
-import { candidates, capacityOf, formatSet, rangeOf, type Range, type RangeSet } from "./ranges.ts";
+import { candidates, formatSet, gives, rangeOf, type Range, type RangeSet } from "./ranges.ts";
+import { leftBehind, withoutTrace } from "./reclaim.ts";
 import type { Holding, LockedStore } from "./store.ts";
 
 export interface Allocation {
@@ -11,18 +13,26 @@ export interface Allocation {
   readonly range: Range;
 }
 
+/** What an allocation works on. */
+export interface Pool {
+  readonly host: Host;
+  readonly network: string;
+  readonly directory: string;
+  readonly store: LockedStore;
+}
+
 /** Gives a reservation the address that was asked for. Throws a CniError (999) when it cannot be had. */
-export function allocateRequested(store: LockedStore, reservation: PreparedFile, set: RangeSet, ip: Ip): Allocation {
+export function allocateRequested(pool: Pool, reservation: PreparedFile, set: RangeSet, ip: Ip): Allocation {
+  const { store } = pool;
   const text = formatIp(ip);
   const fault = (msg: string, hint: string) => new CniError("internal", msg, { hint });
   const range = rangeOf(set, ip);
   if (range === undefined) throw fault(`${text} not in range set ${formatSet(set)}`, "request an address of the range");
   if (equalIps(ip, range.gateway)) throw fault(`requested ip ${text} is subnet's gateway`, "request another address");
   if (store.reserve(reservation, ip)) return { ip, range };
-  const isThis = (holding: Holding) => equalIps(holding.ip, ip);
-  const holding = store.holdings().find(isThis);
-  if (freeEmpty(store, isThis) && store.reserve(reservation, ip)) return { ip, range };
-  const owner = namedOwner(holding?.owner);
+  const holding = store.holding(text);
+  if (holding !== undefined && reclaim(pool, [holding]) > 0 && store.reserve(reservation, ip)) return { ip, range };
+  const owner = namedOwner(holding?.owner ?? "nobody");
   throw fault(
     `requested IP address ${text} is not available in range set ${formatSet(set)}`,
     owner === undefined
@@ -32,21 +42,15 @@ export function allocateRequested(store: LockedStore, reservation: PreparedFile,
 }
 
 /** Gives a reservation the next free address. Throws a CniError (999) when there is none. */
-export function allocateNext(
-  store: LockedStore,
-  reservation: PreparedFile,
-  set: RangeSet,
-  rangeSet: number,
-  directory: string,
-): Allocation {
+export function allocateNext(pool: Pool, reservation: PreparedFile, set: RangeSet, rangeSet: number): Allocation {
+  const { host, network, directory, store } = pool;
   const last = store.lastReserved(rangeSet);
-  const found =
-    reserveFirst(store, reservation, set, last) ??
-    (freeEmpty(store, ({ ip }) => rangeOf(set, ip) !== undefined)
-      ? reserveFirst(store, reservation, set, last)
-      : undefined);
-  if (found === undefined) throw exhausted(store, set, directory);
-  return found;
+  const free = reserveFirst(store, reservation, set, last);
+  if (free !== undefined) return free;
+  const holdings = store.holdings().filter(({ ip }) => gives(set, ip));
+  const reclaimed = reclaim(pool, holdings) > 0 ? reserveFirst(store, reservation, set, last) : undefined;
+  if (reclaimed !== undefined) return reclaimed;
+  throw exhaustion("ADD", set, holdings, withoutTrace(host, network, holdings), directory);
 }
 
 /** Nearly always the first candidate is free; where it is not, one look at the directory tells which are. */
@@ -65,21 +69,17 @@ function reserveFirst(
   return undefined;
 }
 
-/** Frees those of these addresses whose files are empty, which only a crash leaves behind. True when there were some. */
-function freeEmpty(store: LockedStore, which: (holding: Holding) => boolean): boolean {
-  const empty = store.holdings().filter((holding) => holding.owner === "empty" && which(holding));
-  for (const { name } of empty) store.free(name);
-  return empty.length > 0;
-}
-
-function exhausted(store: LockedStore, set: RangeSet, directory: string): CniError {
-  const held = store.holdings().filter(({ ip }) => rangeOf(set, ip) !== undefined);
-  const ids = held.flatMap(({ owner }) => namedOwner(owner)?.containerId ?? []);
-  const nameless = held.filter(({ owner }) => namedOwner(owner) === undefined).map(({ name }) => name);
-  const unread =
-    nameless.length === 0 ? "" : `; ${nameless.length} files name no container: ${nameless.slice(0, 3).join(", ")}`;
-  return new CniError("internal", `no IP addresses available in range set: ${formatSet(set)}`, {
-    details: `${capacityOf(set)} addresses can be given; ${held.length} files in ${directory} take them, for ${new Set(ids).size} containers${unread}`,
-    hint: "each file holds the id of its container: where that no longer runs, its DEL never came, and the file can be removed",
-  });
+/** Frees those of the holdings that nobody can be using any more; how many those were. */
+export function reclaim({ host, network, store }: Pool, holdings: readonly Holding[]): number {
+  const left = leftBehind(host, network, holdings, "in ADD");
+  for (const { name, owner } of left) {
+    store.free(name);
+    const whose = namedOwner(owner)?.containerId;
+    host.log(
+      whose === undefined
+        ? `host-local: ${name} is free again: its file was empty, as a crash leaves it`
+        : `host-local: ${name} is free again: container ${whose} had it before this boot, and is no more`,
+    );
+  }
+  return left.length;
 }

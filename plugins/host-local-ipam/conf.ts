@@ -28,9 +28,14 @@ const directoryOf = (dataDir: string, name: string): string => `${dataDir || "/v
 type Given = FromSchema<typeof schema>;
 type GivenTexts = NonNullable<NonNullable<NonNullable<Given["ipam"]>["ranges"]>[number]>[number];
 
+function subnetField(text: string | undefined, field: string): GivenRange["subnet"] {
+  if (text === undefined) return undefined;
+  return isMapped(text) ? "mapped" : prefixField(text, field);
+}
+
 function rangeField(given: GivenTexts, field: string): GivenRange {
   return {
-    subnet: given.subnet === undefined ? undefined : prefixField(given.subnet, `${field}.subnet`),
+    subnet: subnetField(given.subnet, `${field}.subnet`),
     rangeStart: ipField(given.rangeStart, `${field}.rangeStart`),
     rangeEnd: ipField(given.rangeEnd, `${field}.rangeEnd`),
     gateway: ipField(given.gateway, `${field}.gateway`),
@@ -62,6 +67,16 @@ function checkTogether(sets: readonly RangeSet[], cniVersion: string): void {
   if (overlapping !== undefined) throw new RangeFault(`range set ${overlapping[0]} overlaps with ${overlapping[1]}`);
 }
 
+/** The address of "address" or "address/length"; undefined where it is neither. */
+function addressOf(text: string): Ip | undefined {
+  const [address = "", length = "0", ...rest] = text.split("/");
+  const bits = address.includes(":") ? 128 : 32;
+  return rest.length === 0 && /^\d+$/.test(length) && Number(length) <= bits ? parseIp(address) : undefined;
+}
+
+/** An IPv4 address written as IPv6, under a mask of IPv6: Go reads it, and refuses it where it checks the range. */
+const isMapped = (text: string): boolean => text.includes(":") && addressOf(text)?.family === 4;
+
 /** Requests from CNI_ARGS, args.cni.ips and runtimeConfig.ips, added together; the same address counts once. */
 function requestedOf({ args: { cni } = {}, runtimeConfig }: Given, cniArgs: string): Ip[] {
   const { IP: fromArgs } = parseCniArgs(cniArgs, ["IP"]);
@@ -71,7 +86,7 @@ function requestedOf({ args: { cni } = {}, runtimeConfig }: Given, cniArgs: stri
     ...(runtimeConfig?.ips ?? []),
   ];
   const ips = texts.map((text) => {
-    const ip = parseIp(text.split("/")[0] ?? "");
+    const ip = addressOf(text);
     if (ip === undefined) throw new RangeFault(`cannot understand ip: ${text}`);
     return ip;
   });

@@ -8,9 +8,10 @@ export interface NamedOwner {
 
 /**
  * "empty": what a crash or a power loss left of a file. Every writer fills its file while it holds the store's lock, so
- * under the lock nobody is about to. undefined: something that names nobody.
+ * under the lock nobody is about to. "nobody": text that is no owner. "no file": a directory or the like, which no
+ * plugin made; it takes the address all the same.
  */
-export type Owner = NamedOwner | "empty" | undefined;
+export type Owner = NamedOwner | "empty" | "nobody" | "no file";
 
 /** Reads the content of an address's file; white space round it does not count, and a plain newline is as good. */
 export function parseOwner(content: string): Owner {
@@ -18,7 +19,7 @@ export function parseOwner(content: string): Owner {
   const text = content.replaceAll("\0", "").trim();
   if (text === "") return "empty";
   const [containerId = "", ifName, ...rest] = text.split(/\r?\n/);
-  return rest.length > 0 || /\s/.test(containerId) ? undefined : { containerId, ifName };
+  return rest.length > 0 || /\s/.test(containerId) ? "nobody" : { containerId, ifName };
 }
 
 /** The owner where the file names one. */

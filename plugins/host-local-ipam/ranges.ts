@@ -4,7 +4,8 @@ import { addToIp, bitsOf, compareIps, equalIps, formatIp, type Ip } from "../../
 import { containsIp, formatPrefix, lastOf, networkOf, type Prefix } from "../../lib/ip/prefix.ts";
 
 export interface GivenRange {
-  readonly subnet: Prefix | undefined;
+  /** "mapped": of IPv4, written as IPv6. */
+  readonly subnet: Prefix | "mapped" | undefined;
   readonly rangeStart: Ip | undefined;
   readonly rangeEnd: Ip | undefined;
   readonly gateway: Ip | undefined;
@@ -27,6 +28,7 @@ export class RangeFault extends Error {}
 /** Fills in what was left out and checks the rest. Throws a RangeFault. */
 export function canonicalRange({ subnet, rangeStart, rangeEnd, gateway }: GivenRange): Range {
   if (subnet === undefined) throw new RangeFault("IP <nil> not v4 nor v6");
+  if (subnet === "mapped") throw new RangeFault("IPNet IP and Mask version mismatch");
   const text = formatPrefix(subnet);
   if (subnet.length > bitsOf(subnet.ip.family) - 2) throw new RangeFault(`Network ${text} too small to allocate from`);
   const network = networkOf(subnet);
@@ -58,12 +60,18 @@ export const rangeContains = ({ start, end }: Range, ip: Ip): boolean =>
 /** The range an address lies in; undefined when the set has none such. */
 export const rangeOf = (set: RangeSet, ip: Ip): Range | undefined => set.find((range) => rangeContains(range, ip));
 
+/** Whether an address is one the set hands out. */
+export function gives(set: RangeSet, ip: Ip): boolean {
+  const range = rangeOf(set, ip);
+  return range !== undefined && !equalIps(ip, range.gateway);
+}
+
 const overlap = (a: Range, b: Range): boolean => rangeContains(a, b.start) || rangeContains(b, a.start);
 
 export const formatRange = ({ start, end }: Range): string => `${formatIp(start)}-${formatIp(end)}`;
 export const formatSet = (set: RangeSet): string => set.map(formatRange).join(",");
 
-/** How many addresses a set can give: all but the gateways. */
+/** How many addresses a set hands out. */
 export const capacityOf = (set: RangeSet): bigint =>
   set.reduce((sum, range) => {
     const { start, end, gateway } = range;

@@ -1,19 +1,65 @@
+// STATUS is asked every few seconds for as long as the node runs: one nameless file, one look at the names, no lock and
+// no content. Only a full set is looked into.
+import { toCniError } from "../../lib/cni/boundary.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Request } from "../../lib/cni/plugin.ts";
+import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { HostLocalConf } from "./conf.ts";
-import { capacityOf, formatSet, rangeOf } from "./ranges.ts";
+import { exhaustion, takenIn } from "./fullness.ts";
+import { capacityOf, formatSet, gives, type RangeSet } from "./ranges.ts";
+import { leftBehind, withoutTrace } from "./reclaim.ts";
 import { openStore } from "./store.ts";
 
-/** Every range set has an address left. Whether the configuration is one has been seen before this is called. */
-export function status({ conf }: Request<HostLocalConf>, host: Host): void {
-  const names = openStore(host, conf.directory, { create: false }).locked((store) => store.addresses());
+/** An owner is no longer than this: two names of Kubernetes' length. */
+const reservationBytes = 128;
+
+/** Fewer free than one in this many is worth a warning. */
+const warnBelowOneIn = 10n;
+
+/** An ADD could succeed now. That the configuration is one has been seen before this is called. */
+export function status({ conf, network }: Request<HostLocalConf>, host: Host): void {
+  refuseUnwritable(host, conf.directory);
+  const store = openStore(host, conf.directory, { create: false });
+  const names = store.names();
   for (const set of conf.rangeSets) {
-    const held = BigInt(names.filter((ip) => rangeOf(set, ip) !== undefined).length);
-    if (held < capacityOf(set)) continue;
-    throw new CniError("unavailable", `no IP addresses available in range set: ${formatSet(set)}`, {
-      details: `${capacityOf(set)} addresses can be given, and ${held} files in ${conf.directory} take them`,
-      hint: "each file holds the id of its container: where that no longer runs, its DEL never came, and GC or removing the file frees it",
+    const capacity = capacityOf(set);
+    const nearlyAll = capacity - capacity / warnBelowOneIn;
+    // Few files in all take few of any set: an IPv6 /64, or a /16, is never counted.
+    if (BigInt(names.size) < nearlyAll) continue;
+    const taken = BigInt(takenIn(set, names));
+    if (taken >= capacity) refuseFull(set);
+    else if (taken >= nearlyAll)
+      host.log(`host-local: warning: ${taken} of ${capacity} addresses of range set ${formatSet(set)} are taken`);
+  }
+
+  function refuseFull(set: RangeSet): void {
+    const holdings = store.holdings().filter(({ ip }) => gives(set, ip));
+    const left = leftBehind(host, network, holdings, "at any time");
+    // Not a refusal: a node that is not ready gets no ADD, which would reclaim them.
+    if (left.length === 0)
+      throw exhaustion("STATUS", set, holdings, withoutTrace(host, network, holdings), conf.directory);
+    host.log(
+      `host-local: warning: every address of range set ${formatSet(set)} is taken; the next ADD reclaims ${left.length} that nobody uses`,
+    );
+  }
+}
+
+/** A reservation could not be written now, in the network's directory or, before the first ADD, where it will be made. */
+function refuseUnwritable(host: Host, directory: string): void {
+  try {
+    host.files.tryToWrite(directory, reservationBytes);
+  } catch (error) {
+    const slash = directory.lastIndexOf("/");
+    const parent = slash < 0 ? "." : directory.slice(0, slash) || "/";
+    if (isErrno(error, "ENOENT") && parent !== directory) {
+      refuseUnwritable(host, parent);
+      return;
+    }
+    const { message, details } = toCniError(error, host);
+    throw new CniError("unavailable", `no reservation can be written in ${directory}: ${message}`, {
+      details,
+      cause: error,
     });
   }
 }

@@ -25,9 +25,21 @@ export interface Holding {
   readonly name: string;
   readonly ip: Ip;
   readonly owner: Owner;
+  /** When the owner was written, by the wall clock of that time. */
+  readonly writtenMs: number;
 }
 
-export interface LockedStore {
+/** What may be looked at without the lock: right at some time during the look. A store that is not there is empty. */
+export interface StoreView {
+  /** The names of all files, addresses or not. */
+  names(): ReadonlySet<string>;
+  /** Who holds the address of this name. Undefined where the name is no address, and where nobody does by now. */
+  holding(name: string): Holding | undefined;
+  /** Everything that is held. Reads every file: for questions that come up rarely. */
+  holdings(): Holding[];
+}
+
+export interface LockedStore extends StoreView {
   /** Gives the prepared reservation this address; false when the address is taken. */
   reserve(reservation: PreparedFile, ip: Ip): boolean;
   /** The address a range set gave last; undefined where that is not known. */
@@ -36,18 +48,11 @@ export interface LockedStore {
   setLastReserved(rangeSet: number, ip: Ip): void;
   /** What an attachment holds; also what very old plugins wrote, with the container id alone. */
   heldBy(attachment: Attachment): Holding[];
-  /** Everything that is held. Reads every file: for questions that come up rarely. */
-  holdings(): Holding[];
-  /** The names of all files, addresses or not. */
-  names(): ReadonlySet<string>;
-  /** Every address that is taken, without a look at whom it belongs to. */
-  addresses(): Ip[];
   /** Gives an address up; fine where nobody holds it. */
   free(name: string): void;
 }
 
-export interface ReservationStore {
-  readonly directory: string;
+export interface ReservationStore extends StoreView {
   /**
    * A reservation for this attachment, complete and synced, that has no address yet. Makes the directory where it is
    * missing. For outside of the lock: a slow disk should hold up nobody else.
@@ -77,22 +82,22 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
     }
   }
 
-  /** Undefined where the file is gone by now, or cannot be what a plugin wrote. */
-  function ownerOf(name: string): Owner {
+  function holdingOf(name: string): Holding | undefined {
+    const ip = parseIp(name);
+    const stat = ip === undefined ? undefined : files.stat(pathOf(name));
+    if (ip === undefined || stat === undefined) return undefined;
+    const { kind, size, mtimeMs: writtenMs } = stat;
+    if (kind !== "file") return { name, ip, owner: "no file", writtenMs };
+    if (size > maxBytes) return { name, ip, owner: "nobody", writtenMs };
     try {
-      return parseOwner(files.read(pathOf(name), maxBytes));
+      return { name, ip, owner: parseOwner(files.read(pathOf(name), maxBytes)), writtenMs };
     } catch (error) {
-      if (isErrno(error, "ENOENT", "EISDIR", "EFBIG")) return undefined;
+      if (isErrno(error, "ENOENT")) return undefined;
       throw error;
     }
   }
 
-  function holdingsIn(names: readonly string[]): Holding[] {
-    return names.flatMap((name) => {
-      const ip = parseIp(name);
-      return ip === undefined ? [] : [{ name, ip, owner: ownerOf(name) }];
-    });
-  }
+  const holdingsIn = (names: readonly string[]): Holding[] => names.flatMap((name) => holdingOf(name) ?? []);
 
   /** What lists a directory, of one that may not be there. */
   function listed(list: () => string[]): string[] {
@@ -104,7 +109,15 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
     }
   }
 
+  const view: StoreView = {
+    names: () => new Set(listed(() => files.list(directory))),
+    holding: holdingOf,
+    holdings: () => holdingsIn(listed(() => files.list(directory))),
+  };
+
   const store: LockedStore = {
+    ...view,
+
     reserve: (reservation, ip) => reservation.publish(pathOf(formatIp(ip))),
 
     lastReserved(rangeSet) {
@@ -129,19 +142,13 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
       });
     },
 
-    holdings: () => holdingsIn(listed(() => files.list(directory))),
-
-    names: () => new Set(files.list(directory)),
-
-    addresses: () => listed(() => files.list(directory)).flatMap((name) => parseIp(name) ?? []),
-
     free(name) {
       files.remove(pathOf(name));
     },
   };
 
   return {
-    directory,
+    ...view,
 
     prepare({ containerId, ifName }) {
       const make = () => files.prepare(directory, `${containerId}\r\n${ifName}`, fileMode);

@@ -83,15 +83,6 @@ describe("VLANs of a port", () => {
     ]);
   });
 
-  test("what comes after a range begins anew", () => {
-    const plain = { pvid: false, untagged: false };
-    expect(decodeVlans(hex(port4, "1c001a00 08000200 08000a00 08000200 10000b00 08000200 00001e00"), 4)).toEqual([
-      { id: 10, ...plain },
-      { id: 11, ...plain },
-      { id: 30, ...plain },
-    ]);
-  });
-
   test("a range's end without its begin is one VLAN", () => {
     expect(decodeVlans(hex(port4, "0c001a00 08000200 10000c00"), 4)).toEqual([
       { id: 12, pvid: false, untagged: false },

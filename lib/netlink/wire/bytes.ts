@@ -88,7 +88,7 @@ export class Writer {
     for (let each = 0; each < text.length; each++) {
       const code = text.charCodeAt(each);
       if (code >= 0x80) {
-        // UTF-8 is never shorter than what was counted, so it covers all that has been written.
+        this.#bytes.fill(0, at, at + each);
         this.#length = at;
         this.put(utf8Bytes(text));
         return;

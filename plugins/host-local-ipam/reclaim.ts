@@ -1,0 +1,100 @@
+// Which reservations nobody can be using: what a crash left empty, and what a reboot left. The files outlive a reboot,
+// containers do not, and a runtime that forgot them never calls DEL.
+//
+// A reservation is left behind by a reboot when all of this holds:
+//   * it was written before the kernel started, by /proc/stat;
+//   * it was written before any ADD of this boot, by firstAdd: ours is never older than that file, whatever the clock
+//     does, since each ADD makes sure of it first. A clock that is set moves what /proc/stat says, too;
+//   * libcni's cache knows no network namespace for its owner that is there.
+// The boot's id is not needed for that, and would say nothing of what the Go plugin wrote. When in doubt it stays.
+import { decode } from "../../lib/cni/config.ts";
+import { JsonObject, parseJson } from "../../lib/cni/json.ts";
+import { isErrno, NotNetnsError } from "../../lib/host/errno.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { namedOwner, type NamedOwner } from "./owner.ts";
+import type { Holding } from "./store.ts";
+
+/** Its modification time is the earliest the clock said at any ADD since /run was made, which is at boot. */
+const firstAdd = "/run/cni/host-local-first-add";
+const results = "/var/lib/cni/results";
+
+/** Time stamps are as coarse as the kernel's tick, and its start is told in seconds. */
+const marginMs = 1000;
+
+/** Keeps the earliest time of an ADD in this boot. To be called before a reservation is written. */
+export function noteAdd(host: Host): void {
+  const { files } = host;
+  const text = "the first ADD of host-local since this boot: reservations older than this file are an earlier boot's\n";
+  try {
+    const known = files.stat(firstAdd);
+    if (known === undefined) {
+      files.makeDirectory("/run/cni", 0o755);
+      const note = files.prepare("/run/cni", text, 0o644);
+      // Where another ADD was first, its time is the earlier one.
+      note.publish(firstAdd);
+      note.discard();
+    } else if (host.wallClockMs() < known.mtimeMs) files.replace(firstAdd, text, 0o644);
+  } catch (error) {
+    host.log(`host-local: ${(error as Error).message}: nothing an earlier boot left is reclaimed`);
+  }
+}
+
+/** The time before which everything is an earlier boot's; undefined where that is not known. */
+function startOfBoot(host: Host, asked: "in ADD" | "at any time"): number | undefined {
+  const [, seconds] = /^btime (\d+)$/m.exec(host.files.read("/proc/stat", 16 << 20)) ?? [];
+  // Missing in ADD: it could not be noted, now or by ADDs before. At another time: there was none in this boot.
+  const first = host.files.stat(firstAdd)?.mtimeMs ?? (asked === "in ADD" ? undefined : Infinity);
+  if (seconds === undefined || first === undefined) return undefined;
+  return Math.min(Number(seconds) * 1000, first) - marginMs;
+}
+
+/** Whether the network namespace a cached result was made for is there still. In doubt it is. */
+function livesByCache(host: Host, name: string): boolean {
+  try {
+    const tree = parseJson(host.files.read(`${results}/${name}`));
+    if (!(tree instanceof JsonObject)) return true;
+    const { netns } = decode({ type: "object", properties: { netns: { type: "string" } } } as const, tree);
+    if (netns === undefined) return true;
+    if (netns !== "") host.openNetns(netns).close();
+    return netns !== "";
+  } catch (error) {
+    return !(error instanceof NotNetnsError || isErrno(error, "ENOENT", "ENOTDIR"));
+  }
+}
+
+function cachedNames(host: Host): readonly string[] {
+  try {
+    return host.files.list(results);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return [];
+    throw error;
+  }
+}
+
+/** Those of the holdings whose owner has no namespace in libcni's cache. No cache at all says nothing about anyone. */
+export function withoutTrace(host: Host, network: string, holdings: readonly Holding[]): Holding[] {
+  const cached = cachedNames(host);
+  const lives = ({ containerId, ifName }: NamedOwner): boolean => {
+    const start = `${network}-${containerId}-`;
+    const names = cached.filter((name) => (ifName === undefined ? name.startsWith(start) : name === start + ifName));
+    return names.some((name) => livesByCache(host, name));
+  };
+  return holdings.filter(({ owner }) => {
+    const named = namedOwner(owner);
+    return named !== undefined && !lives(named);
+  });
+}
+
+/** Those of the holdings that nobody can be using any more. */
+export function leftBehind(
+  host: Host,
+  network: string,
+  holdings: readonly Holding[],
+  asked: "in ADD" | "at any time",
+): Holding[] {
+  const empty = holdings.filter(({ owner }) => owner === "empty");
+  const start = startOfBoot(host, asked);
+  if (start === undefined) return empty;
+  const older = holdings.filter(({ writtenMs }) => writtenMs < start);
+  return [...empty, ...withoutTrace(host, network, older)];
+}
