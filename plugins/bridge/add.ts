@@ -11,11 +11,13 @@ import { familyOf } from "../../lib/cni/version.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { setLink, type Link } from "../../lib/netlink/route/link.ts";
 import { openRoute } from "../../lib/netlink/route/open.ts";
+import { raiseMtu } from "./bridge-mtu.ts";
 import type { BridgeConf } from "./conf.ts";
 import { configureContainer } from "./container.ts";
 import { composeResult, planLayer3, type Layer3 } from "./desired.ts";
 import { ensureBridge } from "./ensure-bridge.ts";
 import { ensureForwarding, ensureGateways } from "./gateway.ts";
+import { ipamSubnets } from "./ipam-subnets.ts";
 import { makePair, type Pair, type Places } from "./pair.ts";
 import { ensureVlanGateway } from "./vlan-gateway.ts";
 
@@ -66,6 +68,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
 
   const bridge = ensureBridge(host, node, conf);
   const pair = makePair(host, places, request, bridge, undo);
+  raiseMtu(host, node, bridge, conf.mtu);
 
   let ipam: Result | undefined;
   if (conf.ipam !== undefined) {
@@ -76,7 +79,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   if (layer3 !== undefined) configureContainer(host, places, pair.container, layer3, conf.dad);
   else if (conf.containerUp) bringUp(host, places, pair);
 
-  const vlanGateway = layer3 === undefined ? undefined : setUpGateway(host, places, conf, bridge, pair, layer3);
+  const vlanGateway = layer3 === undefined ? undefined : setUpGateway(host, places, request, bridge, pair, layer3);
   if (conf.containerUp) {
     waitForPort(places, pair);
     announce(places, pair);
@@ -110,7 +113,7 @@ function bringUp(host: Host, { pod }: Places, { container }: Pair): void {
 function setUpGateway(
   host: Host,
   { node }: Places,
-  conf: BridgeConf,
+  { conf, network, source }: Add,
   bridge: Link,
   { port }: Pair,
   { gateways }: Layer3,
@@ -120,6 +123,9 @@ function setUpGateway(
   const own = vlan === undefined ? undefined : ensureVlanGateway(host, node, bridge, vlan, preserveDefaultVlan);
   const place = {
     link: own ?? bridge,
+    network,
+    forceAddress: conf.forceAddress,
+    subnets: () => ipamSubnets(source.tree),
     bridgeIfIndex: bridge.ifIndex,
     ownPorts: own?.peerIfIndex === undefined ? [port.ifIndex] : [port.ifIndex, own.peerIfIndex],
   };

@@ -5,86 +5,85 @@ import { CniError } from "../../lib/cni/error.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { Family } from "../../lib/ip/ip.ts";
-import { equalPrefixes, formatPrefix, type Prefix } from "../../lib/ip/prefix.ts";
+import { equalPrefixes, formatPrefix, maskPrefix, type Prefix } from "../../lib/ip/prefix.ts";
 import { addAddr, delAddr } from "../../lib/netlink/route/addr.ts";
 import { setLink, type Link } from "../../lib/netlink/route/link.ts";
 import type { RouteSocket } from "../../lib/netlink/route/open.ts";
 import { RTPROT_RA } from "../../lib/netlink/route/route.ts";
 import type { BridgeConf } from "./conf.ts";
 import { overlap } from "./desired.ts";
+import { recordIn } from "./gateway-record.ts";
+import { mustGo, usersOf, type Claim } from "./gateway-room.ts";
 import { lockedBridge } from "./lock.ts";
 
-/** What is asked of a link that is to carry gateway addresses. */
-export interface GatewayLink {
+/** The link that is to carry gateway addresses, and what decides about those it has. */
+export interface GatewayPlace extends Omit<Claim, "subnets"> {
   readonly link: Link;
-  /** The bridge behind it, or itself. */
-  readonly bridgeIfIndex: number;
-  /** Ports that come with this call: they do not keep another subnet's address in its place. */
-  readonly ownPorts: readonly number[];
+  /** Asked for only where an address is missing. */
+  readonly subnets: () => readonly Prefix[];
 }
 
 /** Sees that the link has these addresses. Where it has them all, nothing is locked and nothing changed. */
 export function ensureGateways(
   host: Host,
   node: RouteSocket,
-  place: GatewayLink,
+  place: GatewayPlace,
   gateways: readonly Prefix[],
-  conf: Pick<BridgeConf, "bridge" | "forceAddress" | "dad">,
+  conf: Pick<BridgeConf, "bridge" | "dad">,
 ): void {
-  const { link } = place;
-  const missing = () => {
-    const present = node.addr.list(link.ifIndex).map(({ prefix }) => prefix);
-    return { present, absent: gateways.filter((wanted) => !present.some((each) => equalPrefixes(each, wanted))) };
-  };
-  if (missing().absent.length === 0) return;
+  const { link, network } = place;
+  const { ifIndex } = link;
+  const isIn = (list: readonly Prefix[]) => (each: Prefix) => list.some((other) => equalPrefixes(other, each));
+  const look = () => node.addr.list(ifIndex).map(({ prefix }) => prefix);
+  const lacks = (present: readonly Prefix[]) => gateways.filter((wanted) => !isIn(present)(wanted));
+  const before = look();
+  // An address that a Go plugin put there is noted as soon as it is ours, too.
+  if (lacks(before).length === 0 && recordIn(link.alias, network, gateways, before) === undefined) return;
+
   lockedBridge(host, conf.bridge, () => {
-    const { present, absent } = missing();
-    for (const wanted of absent) {
-      for (const other of present.filter((each) => !gateways.some((own) => equalPrefixes(own, each))))
-        makeRoom(node, place, other, wanted, conf.forceAddress);
+    const now = node.link.get(ifIndex);
+    if (now === undefined)
+      throw new CniError("tryAgainLater", `"${link.name}" went away`, {
+        hint: "something else on this node removes it: find out what",
+      });
+    const claim: Claim = { ...place, subnets: place.subnets() };
+    let present = look();
+    for (const wanted of lacks(present)) {
+      const others = present.filter((each) => !isIn(gateways)(each));
+      const outdated = others.filter((other) => mustGo(node, now, other, wanted, claim));
       try {
-        node.change(addAddr(link.ifIndex, wanted, { noDad: !conf.dad }));
+        // In one datagram, so that no kill comes between.
+        node.change(
+          ...outdated.map((other) => delAddr(ifIndex, other)),
+          addAddr(ifIndex, wanted, { noDad: !conf.dad }),
+        );
       } catch (error) {
-        // A Go plugin, which knows nothing of our lock, came first with the same address.
-        if (!isErrno(error, "EEXIST") || missing().absent.some((each) => equalPrefixes(each, wanted))) {
+        // A Go plugin, which knows nothing of our lock, was as fast, be it to add or to delete.
+        if (!isErrno(error, "EEXIST", "EADDRNOTAVAIL") || !isIn(look())(wanted))
           throw inContext(error, `could not add IP address ${formatPrefix(wanted)} to "${link.name}"`, host);
-        }
       }
+      for (const other of outdated) {
+        host.log(`bridge: replaced ${formatPrefix(other)} of "${link.name}" by ${formatPrefix(wanted)}`);
+      }
+      const gone = outdated.filter((other) => !isKept(node, ifIndex, other, wanted, claim));
+      present = [...present.filter((each) => !isIn(gone)(each)), wanted];
     }
+    const alias = recordIn(now.alias, network, gateways, present);
     // To set a MAC, be it the same, is to keep it: a bridge that another tool made stops following its ports.
-    const mac = node.link.get(link.ifIndex)?.mac;
-    if (absent.length > 0 && mac !== undefined) node.change(setLink(link.ifIndex, { mac }));
+    node.change(
+      setLink(ifIndex, {
+        ...(now.mac === undefined ? {} : { mac: now.mac }),
+        ...(alias === undefined ? {} : { alias }),
+      }),
+    );
   });
 }
 
-/** Sees that `wanted` may be added beside `other`, or in its place. */
-function makeRoom(
-  node: RouteSocket,
-  { link, bridgeIfIndex, ownPorts }: GatewayLink,
-  other: Prefix,
-  wanted: Prefix,
-  force: boolean,
-): void {
-  const inTheWay = overlap(other, wanted);
-  const replaceable = force && other.ip.family === wanted.ip.family && (inTheWay || wanted.ip.family === 4);
-  if (!inTheWay && !replaceable) return;
-  const used =
-    replaceable &&
-    node.link
-      .list()
-      .some(({ masterIfIndex, ifIndex }) => masterIfIndex === bridgeIfIndex && !ownPorts.includes(ifIndex));
-  if (replaceable && !used) {
-    node.change(delAddr(link.ifIndex, other));
-    return;
-  }
-  if (!inTheWay) return;
-  const has = formatPrefix(other);
-  throw new CniError("internal", `"${link.name}" already has an IP address different from ${formatPrefix(wanted)}`, {
-    details: used ? `it has ${has}, and other containers are attached` : `it has ${has}`,
-    hint: used
-      ? `delete the containers of ${has} first`
-      : `if nothing uses it any more: ip addr del ${has} dev ${link.name}, or set "forceAddress" to true`,
-  });
+/** Another ADD that found the old address in its place at the very last moment gets it back, unless both cannot be. */
+function isKept(node: RouteSocket, ifIndex: number, other: Prefix, wanted: Prefix, claim: Claim): boolean {
+  if (overlap(other, wanted) || usersOf(node, maskPrefix(other), claim).length === 0) return false;
+  node.change(addAddr(ifIndex, other, { noDad: true }));
+  return true;
 }
 
 /** Sees that the node forwards packets of these families. */

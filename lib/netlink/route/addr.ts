@@ -4,7 +4,7 @@ import { ipFromBytes, type Family } from "../../ip/ip.ts";
 import { attrSet, WireError } from "../wire/attrs.ts";
 import { sourceOf, type Writer } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
-import { blob, ip, u32 } from "../wire/kinds.ts";
+import { blob, i32, ip, u32 } from "../wire/kinds.ts";
 
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
@@ -17,9 +17,20 @@ const IFA_F_NODAD = 0x02;
 const IFA_F_DADFAILED = 0x08;
 const IFA_F_TENTATIVE = 0x40;
 
-const addrAttrs = attrSet("IFA", { address: [1, ip], local: [2, ip], broadcast: [4, ip], flags: [8, u32] });
+const addrAttrs = attrSet("IFA", {
+  address: [1, ip],
+  local: [2, ip],
+  broadcast: [4, ip],
+  flags: [8, u32],
+  targetNetnsId: [10, i32],
+});
 /** Reading: an address of another family on some odd link is skipped, not refused. */
-const heardAddrAttrs = attrSet("IFA", { address: [1, blob], local: [2, blob], flags: [8, u32] });
+const heardAddrAttrs = attrSet("IFA", {
+  address: [1, blob],
+  local: [2, blob],
+  flags: [8, u32],
+  targetNetnsId: [10, i32],
+});
 
 export const addressFamily = (family: Family): number => (family === 4 ? AF_INET : AF_INET6);
 
@@ -32,6 +43,8 @@ export interface Addr {
   readonly tentative: boolean;
   /** Somebody else has it. */
   readonly dadFailed: boolean;
+  /** The netns it is in, as this one numbers it; undefined: the socket's own. */
+  readonly netnsId: number | undefined;
 }
 
 function ifaddrmsg(family: number, length: number, ifIndex: number): (writer: Writer) => void {
@@ -79,13 +92,17 @@ export function delAddr(ifIndex: number, prefix: Prefix): Request {
   };
 }
 
-/** Asks for the addresses of one link, in the kernel's order. */
-export function listAddrs(ifIndex: number): Request {
+/**
+ * Asks for the addresses of one link, in the kernel's order. `netnsId`: the link is in that netns, as a veth names the
+ * one of its other end. A kernel from before 4.20 answers for our own netns; what it answers has no netnsId.
+ */
+export function listAddrs(ifIndex: number, netnsId?: number): Request {
   return {
     operation: `addr list dev #${ifIndex}`,
     type: RTM_GETADDR,
     flags: NLM_F_DUMP,
     header: ifaddrmsg(0, 0, ifIndex),
+    attrs: (writer) => addrAttrs.encode(writer, { targetNetnsId: netnsId }),
     set: addrAttrs,
   };
 }
@@ -96,7 +113,7 @@ export function decodeAddr(payload: Uint8Array): Addr | undefined {
     throw new WireError(`ifaddrmsg: want ${ifaddrmsgBytes} bytes, got ${payload.length}`);
   const source = sourceOf(payload);
   const [, length = 0, , scope = 0] = payload;
-  const { address, local, flags = 0 } = heardAddrAttrs.read(source, ifaddrmsgBytes, payload.length);
+  const { address, local, flags = 0, targetNetnsId } = heardAddrAttrs.read(source, ifaddrmsgBytes, payload.length);
   const value = ipFromBytes(local ?? address ?? new Uint8Array(0));
   if (value === undefined) return undefined;
   return {
@@ -105,5 +122,6 @@ export function decodeAddr(payload: Uint8Array): Addr | undefined {
     scope,
     tentative: (flags & IFA_F_TENTATIVE) !== 0,
     dadFailed: (flags & IFA_F_DADFAILED) !== 0,
+    netnsId: targetNetnsId,
   };
 }

@@ -7,6 +7,7 @@ import type { Host, Netns } from "../../host/host.ts";
 import { isErrno } from "../../host/errno.ts";
 import type { Family } from "../../ip/ip.ts";
 import { Conversation, NLM_F_DUMP, type Message, type Request } from "../wire/conversation.ts";
+import { NetlinkError } from "../wire/error.ts";
 import { decodeAddr, listAddrs, type Addr } from "./addr.ts";
 import { decodeLink, delLink, getLink, listLinks, type Link } from "./link.ts";
 import { decodeVlans, listVlans, type PortVlan } from "./port.ts";
@@ -26,7 +27,11 @@ export interface RouteSocket {
     /** false when there was no such link. The kernel takes 10 to 20 ms for it. */
     del(which: string | number): boolean;
   };
-  addr: { list(ifIndex: number): Addr[] };
+  addr: {
+    list(ifIndex: number): Addr[];
+    /** Addresses of a link in the netns of this number; undefined where the kernel does not tell. */
+    listIn(netnsId: number, ifIndex: number): Addr[] | undefined;
+  };
   /** Routes of a family, all tables. */
   route: { list(family: Family): Route[] };
   vlan: { list(portIfIndex: number): PortVlan[] };
@@ -100,7 +105,19 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
       },
     },
 
-    addr: { list: listOf },
+    addr: {
+      list: listOf,
+      listIn(netnsId, ifIndex) {
+        try {
+          const addrs = dump(listAddrs(ifIndex, netnsId), decodeAddr);
+          if (addrs.some((addr) => addr.netnsId !== netnsId)) return undefined;
+          return addrs.filter((addr) => addr.ifIndex === ifIndex);
+        } catch (error) {
+          if (error instanceof NetlinkError) return undefined;
+          throw error;
+        }
+      },
+    },
 
     route: {
       list: (family) => dump(listRoutes(family), (payload) => decodeRoute(payload, family)),
