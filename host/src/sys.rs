@@ -363,12 +363,11 @@ fn socket(ctx: Ctx<'_>, domain: i32, kind: i32, protocol: i32) -> Result<i64> {
     with_fd(&ctx, "socket", || unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) } as i64)
 }
 
-fn bind_netlink(ctx: Ctx<'_>, fd: i32, groups: u32) -> Result<()> {
+fn connect_netlink(ctx: Ctx<'_>, fd: i32) -> Result<()> {
     let mut address = unsafe { std::mem::zeroed::<libc::sockaddr_nl>() };
     address.nl_family = libc::AF_NETLINK as u16;
-    address.nl_groups = groups;
     let size = size_of::<libc::sockaddr_nl>() as u32;
-    with_fd(&ctx, "bind", || unsafe { libc::bind(fd, (&raw const address).cast(), size) } as i64).map(drop)
+    with_fd(&ctx, "connect", || unsafe { libc::connect(fd, (&raw const address).cast(), size) } as i64).map(drop)
 }
 
 fn setsockopt(ctx: Ctx<'_>, fd: i32, level: i32, option: i32, value: i32) -> Result<()> {
@@ -464,7 +463,7 @@ host_module! {
     "flock" => flock,
     "setns" => setns,
     "socket" => socket,
-    "bindNetlink" => bind_netlink,
+    "connectNetlink" => connect_netlink,
     "setsockopt" => setsockopt,
     "send" => send,
     "recv" => recv,

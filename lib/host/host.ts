@@ -14,7 +14,7 @@ export interface Netns {
   close(): void;
 }
 
-/** A datagram socket of AF_NETLINK, bound; it stays in the netns it was opened in. */
+/** A datagram socket of AF_NETLINK that hears nobody but the kernel; it stays in the netns it was opened in. */
 export interface NetlinkSocket {
   send(message: Uint8Array): void;
   /** One datagram. Waits at most `timeoutMs` (5,000 unless told), then throws EAGAIN. */

@@ -33,7 +33,7 @@ declare module "host" {
   export const flock: Sys["flock"];
   export const setns: Sys["setns"];
   export const socket: Sys["socket"];
-  export const bindNetlink: Sys["bindNetlink"];
+  export const connectNetlink: Sys["connectNetlink"];
   export const setsockopt: Sys["setsockopt"];
   export const send: Sys["send"];
   export const recv: Sys["recv"];

@@ -12,7 +12,7 @@ const signatures = {
   __errno_location: { arguments: [], return: "pointer" },
   setns: { arguments: ["int32", "int32"], return: "int32" },
   socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
-  bind: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
+  connect: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
   setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },
   send: { arguments: ["int32", "buffer", "uint64", "int32"], return: "int64" },
   recv: { arguments: ["int32", "buffer", "uint64", "int32"], return: "int64" },

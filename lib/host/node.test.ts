@@ -1,10 +1,11 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { sys } from "./node.ts";
+import { call } from "./node-libc.ts";
 
 const AF_UNIX = 1;
 const AF_NETLINK = 16;
@@ -105,10 +106,20 @@ test("what a child says on standard error is heard while it runs", async () => {
   expect(JSON.parse(text)).toEqual([0, 0, "done\n", "early\n"]);
 });
 
+/** The port id of a netlink socket of this process. */
+function portIdOf(fd: number): number {
+  const inode = /\d+/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[0];
+  const lines = readFileSync("/proc/self/net/netlink", "utf8").split("\n");
+  const line = lines.find((each) => each.trim().endsWith(` ${inode}`));
+  const [, , portId] = line?.trim().split(/\s+/) ?? [];
+  if (portId === undefined) throw new Error(`no netlink socket ${inode}`);
+  return Number(portId);
+}
+
 describe("sockets", () => {
   test("a datagram longer than the room for it is EMSGSIZE, and nothing of it is returned", () => {
     const fd = sys.socket(AF_NETLINK, SOCK_RAW, 0);
-    sys.bindNetlink(fd, 0);
+    sys.connectNetlink(fd);
     // RTM_GETLINK of index 1: an answer of more than a kilobyte.
     const request = new Uint8Array(32);
     request.set([32, 0, 0, 0, 18, 0, 1, 0, 1]);
@@ -118,6 +129,21 @@ describe("sockets", () => {
     sys.send(fd, request);
     expect(sys.recv(fd, 32768, 1000).length).toBeGreaterThan(64);
     sys.close(fd);
+  });
+
+  test("nobody but the kernel can send to a netlink socket", () => {
+    const ours = sys.socket(AF_NETLINK, SOCK_RAW, 0);
+    sys.connectNetlink(ours);
+    const theirs = sys.socket(AF_NETLINK, SOCK_RAW, 0);
+    // sockaddr_nl: the port id the kernel gave our socket, as /proc/net/netlink shows it.
+    const to = Buffer.alloc(12);
+    to.writeUInt16LE(AF_NETLINK, 0);
+    to.writeUInt32LE(portIdOf(ours), 4);
+    call("connect", theirs, to, to.length);
+    expect(() => sys.send(theirs, new Uint8Array(36))).toThrow("connection refused");
+    expect(() => sys.recv(ours, 64, 20)).toThrow(expect.objectContaining({ errno: 11 }));
+    sys.close(theirs);
+    sys.close(ours);
   });
 
   test("refusals carry the call and the errno", () => {

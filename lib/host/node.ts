@@ -174,11 +174,10 @@ export const sys: Sys = {
 
   setns: (fd, nsType) => void call("setns", fd, nsType),
   socket: (domain, type, protocol) => call("socket", domain, type | SOCK_CLOEXEC, protocol),
-  bindNetlink(fd, groups) {
+  connectNetlink(fd) {
     const address = Buffer.alloc(12);
     address.writeUInt16LE(AF_NETLINK, 0);
-    address.writeUInt32LE(groups, 8);
-    call("bind", fd, address, address.length);
+    call("connect", fd, address, address.length);
   },
   setsockopt: (fd, level, option, value) => void call("setsockopt", fd, level, option, int32(value), 4),
   send: (fd, data) => void call("send", fd, data, BigInt(data.length), 0),

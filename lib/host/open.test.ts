@@ -158,10 +158,10 @@ describeWith(["cell", "ip"], "network namespaces", () => {
     socket.close();
   });
 
-  test("a socket that cannot be bound is closed", () => {
+  test("a socket that cannot be connected is closed", () => {
     const host = node.host({
-      bindNetlink: () => {
-        throw systemError("bind", 12);
+      connectNetlink: () => {
+        throw systemError("connect", 12);
       },
     });
     const before = openDescriptors();
@@ -171,7 +171,7 @@ describeWith(["cell", "ip"], "network namespaces", () => {
 
   test("one request in another netns costs few system calls", () => {
     const calls: string[] = [];
-    const spy = <K extends "open" | "setns" | "socket" | "setsockopt" | "bindNetlink" | "fstat">(name: K) => ({
+    const spy = <K extends "open" | "setns" | "socket" | "setsockopt" | "connectNetlink" | "fstat">(name: K) => ({
       [name]: (...args: unknown[]) => {
         calls.push(name);
         return (sys[name] as (...args: unknown[]) => unknown)(...args);
@@ -179,14 +179,14 @@ describeWith(["cell", "ip"], "network namespaces", () => {
     });
     const over = Object.assign(
       {},
-      ...(["open", "setns", "socket", "setsockopt", "bindNetlink", "fstat"] as const).map(spy),
+      ...(["open", "setns", "socket", "setsockopt", "connectNetlink", "fstat"] as const).map(spy),
     );
     const host = node.host(over);
     const netns = host.openNetns(pod);
     host.ownNetns();
     calls.length = 0;
     host.netlink(NETLINK_ROUTE, netns).close();
-    expect(calls).toEqual("setns socket setsockopt setsockopt setsockopt bindNetlink setns".split(" "));
+    expect(calls).toEqual("setns socket setsockopt setsockopt setsockopt connectNetlink setns".split(" "));
     netns.close();
   });
 });

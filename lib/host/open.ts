@@ -85,7 +85,7 @@ export function hostOver(sys: Sys): Host {
     const fd = sys.socket(AF_NETLINK, SOCK_RAW, protocol);
     try {
       for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) ask(fd, option);
-      sys.bindNetlink(fd, 0);
+      sys.connectNetlink(fd);
     } catch (error) {
       sys.close(fd);
       throw error;

@@ -62,8 +62,11 @@ export interface Sys {
   setns(fd: number, nsType: number): void;
   /** socket(2) with SOCK_CLOEXEC added. */
   socket(domain: number, type: number, protocol: number): number;
-  /** bind(2) to sockaddr_nl with port id 0 and the given multicast groups mask. */
-  bindNetlink(fd: number, groups: number): void;
+  /**
+   * connect(2) to the kernel, sockaddr_nl with port id 0; it gives the socket a port id of its own as well. From then on
+   * nobody but the kernel can send to that id: in a container, whoever may change its network could forge our answers.
+   */
+  connectNetlink(fd: number): void;
   setsockopt(fd: number, level: number, option: number, value: number): void;
   send(fd: number, data: Uint8Array): void;
   /** recv(2): one datagram; EMSGSIZE when it was longer than `max`, EAGAIN when `timeoutMs` passed (0: wait for ever). */
