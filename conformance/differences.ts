@@ -21,7 +21,7 @@ export const differences = {
   },
   "errors have the spec's codes": {
     why: "Go has 999 for whatever is not the skeleton's; 7 and 6 are for configurations, 5 for files, 4 for CNI_ARGS, 11 for what may pass",
-    in: ["verbs", "host-local", "bridge"],
+    in: ["verbs", "host-local", "bridge", "protocol"],
     path: /^\d+\.error\.code$/,
     fits: (go, ours) => go === 999 && [4, 5, 6, 7, 11].includes(Number(ours)),
   },
