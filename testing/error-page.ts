@@ -70,37 +70,30 @@ function sectionText({ title, folders }: Section, root: string): string {
   ].join("\n\n");
 }
 
+const introduction = `# Errors
+
+A plugin that fails prints one JSON object on standard output and exits with status 1: \`code\`, \`msg\`, and \`details\`, which are
+facts and then, after a semicolon, what to do. Kubelet and the runtimes log \`msg\` and \`details\`. Values that differ from call to
+call are in angle brackets here; what is in square brackets may be missing.
+
+* A \`msg\` is read from left to right: what was being done, then why it failed, as in \`failed to allocate for range 0: no IP
+  addresses available in range set: 10.244.1.1-10.244.1.254\`. The code and the details are those of the last part.
+* What the kernel refuses reads \`open /run/x: permission denied\` where a file is meant, and \`link add "cni0": numerical result
+  out of range at IFLA.mtu (kernel: "...")\` where a link, an address or a route is.
+* A code of 100 or more is another plugin's own, passed on.
+
+This page is made from the source; a test holds the two together.`;
+
 /** The whole page. */
 export function errorPage(root: string): string {
   const used = new Set(sections.flatMap(({ folders }) => textsIn(root, folders).flatMap(({ codes }) => codes)));
   const kinds = (Object.keys(causes) as ErrorKind[]).filter((kind) => used.has(errorCodes[kind]));
-  return [
-    "# Errors",
-    "A plugin that fails prints one JSON object on standard output and exits with status 1: `code`, `msg`, and `details`, which are",
-    "facts and then, after a semicolon, what to do. Kubelet and the runtimes log `msg` and `details`. Values that differ from call to",
-    "call are in angle brackets here; what is in square brackets may be missing.",
-    "",
-    "* A `msg` is read from left to right: what was being done, then why it failed: `failed to delegate add: failed to allocate for",
-    "  range 0: no IP addresses available in range set: 10.244.1.1-10.244.1.254`. The code and the details are those of the last part.",
-    "* What the kernel refuses reads `open /run/x: permission denied` where a file is meant, and",
-    '  `link add "cni0": numerical result out of range at IFLA.mtu (kernel: "...")` where a link, an address or a route is.',
-    "* A code of 100 or more is another plugin's own, passed on.",
-    "",
-    "This page is made from the source; a test holds the two together.",
-    "",
-  ]
-    .join("\n")
-    .replace("# Errors\n", "# Errors\n\n")
-    .concat(
-      "\n",
-      [
-        "## What the codes mean",
-        table(
-          ["code", "cause"],
-          kinds.map((kind) => [String(errorCodes[kind]), causes[kind]]),
-        ),
-        ...sections.map((section) => sectionText(section, root)),
-      ].join("\n\n"),
-      "\n",
-    );
+  const rows = kinds.map((kind) => [String(errorCodes[kind]), causes[kind]]);
+  const parts = [
+    introduction,
+    "## What the codes mean",
+    table(["code", "cause"], rows),
+    ...sections.map((section) => sectionText(section, root)),
+  ];
+  return `${parts.join("\n\n")}\n`;
 }
