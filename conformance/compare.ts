@@ -34,13 +34,19 @@ export function findBetween(go: Play, mine: Play): Found[] {
 const shared =
   /^node\.(links\.(br\d+|cni0)(\.|$)|routes\.v6\.|sysctls\.)|^node\.links\.\w+\.sysctls\.ipv[46]\/forwarding$/;
 
+/** Locks stay, and so does the place at which the next allocation begins. */
+const sharedFile = /\/$|\/lock$|^\/run\/cni\/locks\/|\/last_reserved_ip\.\d+$/;
+
 /** What failed ADDs of ours left on the node: nothing. */
 export function leftByFailures({ start, steps }: Play): string[] {
-  return steps.flatMap(({ did, exit, state }, at) => {
-    const before = at === 0 ? start : steps[at - 1]?.state;
-    if (!did.startsWith("ADD") || exit === 0 || state === undefined || before === undefined) return [];
-    const left = findDifferences(before, state).filter(({ path }) => !shared.test(path));
-    return left.map(({ path }) => `${at} (${did}) left ${path}`);
+  return steps.flatMap(({ did, exit, state, files }, at) => {
+    if (!did.startsWith("ADD") || exit === 0) return [];
+    const earlier = steps[at - 1];
+    const changed = findDifferences(earlier?.files ?? {}, files).filter(({ path }) => !sharedFile.test(path));
+    const before = at === 0 ? start : earlier?.state;
+    const looked = state !== undefined && before !== undefined;
+    const left = looked ? findDifferences(before, state).filter(({ path }) => !shared.test(path)) : [];
+    return [...changed, ...left].map(({ path }) => `${at} (${did}) left ${path}`);
   });
 }
 

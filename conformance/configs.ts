@@ -36,6 +36,13 @@ export const dualSubnet = subnetEnv({
   FLANNEL_IPMASQ: "true",
 });
 
+export const ipv6Subnet = subnetEnv({
+  FLANNEL_IPV6_NETWORK: "fd00:10:244::/48",
+  FLANNEL_IPV6_SUBNET: "fd00:10:244:1::1/64",
+  FLANNEL_MTU: "1450",
+  FLANNEL_IPMASQ: "true",
+});
+
 /** The flannel entry of kube-flannel's list. */
 export const kubeFlannel = (cniVersion: string, more: Conf = {}): Conf => ({
   cniVersion,
@@ -58,6 +65,16 @@ export const kubeBridge = (cniVersion: string, more: Conf = {}): Conf => ({
   type: "bridge",
   ...more,
 });
+
+/** The same on a node whose subnet.env has these ranges and networks. */
+export const kubeBridgeFor = (cniVersion: string, subnets: readonly string[], networks: readonly string[]): Conf =>
+  kubeBridge(cniVersion, {
+    ipam: {
+      ranges: subnets.map((subnet) => [{ subnet }]),
+      routes: networks.map((dst) => ({ dst })),
+      type: "host-local",
+    },
+  });
 
 /** A host-local configuration as bridge would pass it on. */
 export const hostLocal = (ipam: Conf, more: Conf = {}): Conf => ({

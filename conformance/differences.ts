@@ -15,13 +15,13 @@ export const differences = {
   // The protocol.
   "errors carry cniVersion": {
     why: "the spec asks for it; Go leaves it out",
-    in: ["protocol", "verbs", "host-local", "bridge"],
+    in: ["protocol", "verbs", "host-local", "bridge", "flannel"],
     path: /^\d+\.error\.cniVersion$/,
     fits: (go, ours) => go === undefined && typeof ours === "string",
   },
   "errors have the spec's codes": {
     why: "Go has 999 for whatever is not the skeleton's; 7 and 6 are for configurations, 5 for files, 4 for CNI_ARGS, 11 for what may pass",
-    in: ["verbs", "host-local", "bridge", "protocol"],
+    in: ["protocol", "verbs", "host-local", "bridge", "flannel"],
     path: /^\d+\.error\.code$/,
     fits: (go, ours) => go === 999 && [4, 5, 6, 7, 11].includes(Number(ours)),
   },
@@ -39,20 +39,27 @@ export const differences = {
     fits: (_, ours) => /^interface name ".*" should be less than 16 characters/.test(String(ours)),
   },
 
-  // host-local.
-  "the first ADD of a boot is noted": {
-    why: "it tells what an earlier boot left from what is in use, whatever the clock does; the file is gone with the boot",
-    in: ["host-local", ...withKernel],
-    path: /^\d+\.files\.\/run\/cni\/(host-local-first-add)?$/,
-    fits: appears,
+  "an attachment without addresses is refused by versions that cannot tell of it": {
+    why: "Go finds out when all is done, and fails with 999; it is a matter of versions, which is 1",
+    in: ["bridge"],
+    scenario: /^layer 2, 0\.[12]\.0$/,
+    path: /^0\.error\.code$/,
+    fits: (go, ours) => go === 999 && ours === 1,
   },
-
-  "an address is given back where the round robin's place cannot be written": {
-    why: "the ADD fails, and Go's keeps the address until a DEL comes",
-    in: ["host-local"],
-    scenario: /^a last one that is a folder$/,
-    path: /^1\.files\.\/var\/lib\/cni\/networks\/net\/10\.9\.0\.2$/,
-    fits: vanishes,
+  "what a delegate says is passed on as it says it": {
+    why: "Go drops its standard error when it fails; what could not be undone is told there, too",
+    in: ["bridge"],
+    scenario: /^fault: (an )?IPAM/,
+    path: /^\d\.stderr$/,
+    fits: (go, ours) => go === "empty" && ours === "text",
+    step: (go, ours) => ours.did.startsWith("ADD") && go.exit === 1 && ours.exit === 1,
+  },
+  "a delegate that answers junk has failed": {
+    why: "0 is the number of delegates that do not say what is wrong; Go has it only where the exit status is not 0",
+    in: ["bridge"],
+    scenario: /^fault: IPAM that answers junk$/,
+    path: /^1\.error\.code$/,
+    fits: (go, ours) => go === 999 && ours === 0,
   },
 
   // bridge.
@@ -77,9 +84,9 @@ export const differences = {
   "a bridge keeps its MAC": {
     why: "Go's takes that of the lowest port, as they come and go, unless it has a gateway: peers lose their flows",
     in: ["bridge"],
-    path: /(links\.br\d+\.address|bridge_id|root_id|stdout\.interfaces\.0\.mac)$/,
+    path: /(links\.(br\d+|cni0)\.address|bridge_id|root_id|stdout\.interfaces\.0\.mac)$/,
     fits: (go, ours) =>
-      /^(8000\.)?<mac of node\/br\d+>$/.test(String(ours)) &&
+      /^(8000\.)?<mac of node\/(br\d+|cni0)>$/.test(String(ours)) &&
       /^(8000\.)?(<mac of node\/veth\d+>|00:00:00:00:00:00)$/.test(String(go)),
   },
   "a failed ADD is undone": {
@@ -87,6 +94,47 @@ export const differences = {
     in: ["bridge"],
     path: /^\d+\.(state|files)\./,
     step: (go, ours) => ours.did.startsWith("ADD") && go.exit === 1 && ours.exit === 1,
+  },
+  "a MAC that is none is found before anything is made": {
+    why: "Go makes the bridge first, and its DEL leaves it",
+    in: ["bridge"],
+    scenario: /^a MAC that is none/,
+    path: /^1\.state\.node\.links\.br9(\.|$)/,
+  },
+  "a bridge may have IPv4 addresses of several subnets": {
+    why: "they do not overlap, so nobody is cut off",
+    in: ["bridge"],
+    scenario: /^a bridge with another address$/,
+    path: /^1\./,
+    step: (go, ours) => go.exit === 1 && ours.exit === 0,
+  },
+  "a default route without a gateway is the default route": {
+    why: "Go adds a second one by way of the same gateway, which the kernel has already, and fails",
+    in: ["bridge"],
+    scenario: /^the default gateway, and a default route of IPAM/,
+    path: /^\d\./,
+    step: (go, ours) => go.did !== "a deed" && ours.exit === 0,
+  },
+  "a gateway outside the subnet is on the link": {
+    why: "there is no other way to it, and the pod has one link; the kernel only wants to be told",
+    in: ["bridge"],
+    scenario: /^a gateway outside the subnet$/,
+    path: /^0\./,
+    step: (go, ours) => go.exit === 1 && ours.exit === 0,
+  },
+  "what a plugin does not read is not judged": {
+    why: "Go decodes these keys in every plugin, needed or not",
+    in: ["bridge"],
+    scenario: /^wrong: \{"(prevResult|capabilities)":/,
+    path: /^0\./,
+    step: (go, ours) => go.exit === 1 && ours.exit === 0,
+  },
+  "the guard comes before the work": {
+    why: "Go's looks when all is done: the node's own links are changed by then, and standard output has two objects in it",
+    in: ["bridge"],
+    scenario: /^the node's own netns/,
+    path: /^\d\.(error\.code|state\.node\.links\.eth[09])$/,
+    fits: (go, ours) => (go === 0 && ours === 8) || (go === undefined && ours !== undefined),
   },
   "addresses are usable at once": {
     why: "IPAM vouches for them; duplicate address detection would hold a gateway back for more than a second",
@@ -133,12 +181,25 @@ export const differences = {
   },
   "a 1.1.0 result has the MTU of each link": {
     why: "the spec has had the field since 1.1.0",
-    in: ["verbs", "bridge"],
+    in: ["verbs", "bridge", "flannel"],
     path: /^\d+\.stdout\.interfaces\.\d+\.mtu$/,
     fits: appears,
   },
 
   // host-local.
+  "the first ADD of a boot is noted": {
+    why: "it tells what an earlier boot left from what is in use, whatever the clock does; the file is gone with the boot",
+    in: ["host-local", ...withKernel],
+    path: /^\d+\.files\.\/run\/cni\/(host-local-first-add)?$/,
+    fits: appears,
+  },
+  "an address is given back where the round robin's place cannot be written": {
+    why: "the ADD fails, and Go's keeps the address until a DEL comes",
+    in: ["host-local"],
+    scenario: /^a last one that is a folder$/,
+    path: /^1\.files\.\/var\/lib\/cni\/networks\/net\/10\.9\.0\.2$/,
+    fits: vanishes,
+  },
   "CHECK and DEL make no folder": {
     why: "looking changes nothing, and a full or read-only disk must not stop a DEL",
     in: ["verbs", "host-local", "bridge"],
@@ -158,11 +219,19 @@ export const differences = {
     scenario: /start at the broadcast address, without an end/,
     path: /^0\.(exit|stdout|layout|error|keys|files\.)/,
   },
+  "a routing table has a number the kernel takes": {
+    why: "Go gives it on as it is, and bridge would put the route elsewhere",
+    in: ["host-local"],
+    scenario: /^wrong: .*"table":-1/,
+    path: /^0\./,
+    step: (go, ours) => go.exit === 0 && ours.exit === 1,
+  },
   "a DEL needs no ranges": {
     why: "the name and the folder say where to look; a configuration gone wrong must not hold addresses",
     in: ["host-local"],
-    scenario: /DEL with ranges at fault/,
+    scenario: /DEL with ranges at fault|^random$/,
     path: /^\d\.(exit|stdout|layout|error|keys|files\.)/,
+    step: (go, ours) => ours.did.startsWith("DEL") && go.exit === 1 && ours.exit === 0,
   },
   "a version that is not there is told as 0.1.0": {
     why: "that is what it means",
@@ -200,13 +269,20 @@ export const differences = {
   },
   "where Go's bridge stands in for its flannel, nothing is saved": {
     why: "the Go flannel that can be built ends at CNI 0.4.0",
-    in: ["verbs"],
-    scenario: /^flannel, 1/,
+    in: ["verbs", "flannel"],
+    scenario: /^(flannel, 1|today's flannel)/,
     path: /^\d+\.files\.\/var\/lib\/cni\/flannel\//,
     fits: appears,
   },
 
   // loopback.
+  "the guard leaves the node's lo alone": {
+    why: "Go's looks when all is done: lo is down by then, or standard output has two objects in it",
+    in: ["verbs"],
+    scenario: /^loopback in the node's own netns/,
+    path: /^0\.(state\.node\.links\.lo\.|stdout$|layout$|error$)/,
+    step: (go, ours) => go.exit === 1 && ours.error?.code === 8,
+  },
   "loopback's result is of the version it says": {
     why: "Go labels its own structure with the version asked for and does not convert it",
     in: ["verbs"],

@@ -55,6 +55,16 @@ export class Names {
     }
   }
 
+  /** Learns from a result what it says of the links, where nobody looks at them. */
+  learnResult(result: unknown): void {
+    const { interfaces = [] } = (result ?? {}) as { interfaces?: { name: string; mac?: string; sandbox?: string }[] };
+    for (const { name, mac, sandbox } of interfaces) {
+      this.#learnVeth(name);
+      if (mac === undefined || this.#names.has(mac) || this.#given.includes(mac)) continue;
+      this.#names.set(mac, `<mac of ${sandbox?.split("/").at(-1) ?? "node"}/${this.text(name)}>`);
+    }
+  }
+
   #learnVeth(name: string): void {
     for (const [veth] of name.matchAll(vethText))
       if (!this.#names.has(veth) && !this.#given.includes(veth)) {

@@ -34,6 +34,8 @@ const look = [
 
 const byName = (list: Json[]) => Object.fromEntries(list.map((each) => [String(each.ifname), each]));
 export const isBridge = (link: Json) => (link.linkinfo as Json | undefined)?.info_kind === "bridge";
+/** Names a plugin draws. */
+const isDrawn = (name: string) => /^veth[0-9a-f]{8}$/.test(name);
 const flags = (link: Json) => (link.flags ?? []) as string[];
 
 /** The kernel brings carriers and link-local addresses up by and by; a state still on its way there is not compared. */
@@ -41,21 +43,47 @@ function isSettled({ links }: Place): boolean {
   return Object.entries(links).every(([name, link]) => {
     if (name === "lo") return true;
     const up = flags(link).includes("UP") && flags(link).includes("LOWER_UP");
-    const port = Object.values(links).some((other) => other.master === name && other.operstate === "UP");
-    if (isBridge(link) && port !== (link.operstate === "UP")) return false;
-    if (!up) return true;
+    if (isBridge(link)) {
+      const port = Object.values(links).some((other) => other.master === name && other.operstate === "UP");
+      // One that never had a port stays as it was made; one that lost its last port has lost its carrier, too.
+      if (!port) return link.operstate === (up ? "UNKNOWN" : "DOWN");
+    }
+    if (!up) return !isBridge(link);
     if (link.operstate !== "UP") return false;
     const addrs = link.addrs as Json[];
     const enabled = (link.sysctls as Json)["ipv6/disable_ipv6"] === "0" && Number(link.mtu) >= 1280;
-    return !enabled || addrs.some((addr) => String(addr.local).startsWith("fe80:"));
+    return !enabled || addrs.some(isLinkLocal);
   });
 }
 
-/** Each link's fe80::/64 stands where the link's carrier came up; they are put in the order of the links. */
+const isLinkLocal = (addr: Json) => String(addr.local).startsWith("fe80:");
+
+/**
+ * Each link's fe80::/64 stands where the link's carrier came up; they are put in the order of the links' names, with the
+ * drawn ones last and in the order in which they were made.
+ */
 function inLinkOrder(routes: Json[], links: Record<string, Json>): Json[] {
-  const index = (route: Json) => Number(links[String(route.dev)]?.ifindex);
-  const ofLinks = routes.filter((route) => route.dst === "fe80::/64").sort((a, b) => index(a) - index(b));
+  const place = ({ dev }: Json): [string, number] => {
+    const name = String(dev);
+    return isDrawn(name) ? ["~", Number(links[name]?.ifindex)] : [name, 0];
+  };
+  const ofLinks = routes
+    .filter((route) => route.dst === "fe80::/64")
+    .map((route) => [route, ...place(route)] as const)
+    .sort(([, a, i], [, b, j]) => (a === b ? i - j : a < b ? -1 : 1))
+    .map(([route]) => route);
   return [...routes.filter((route) => !ofLinks.includes(route)), ...ofLinks];
+}
+
+/**
+ * Whether a bridge that carries nothing has a link-local address depends on what its first port did meanwhile: it is
+ * there if the bridge had a carrier for a moment. It is left out.
+ */
+function withoutIdleAddresses({ links, routes, sysctls }: Place): Place {
+  const idle = Object.values(links).filter((link) => isBridge(link) && link.operstate !== "UP");
+  for (const link of idle) link.addrs = (link.addrs as Json[]).filter((addr) => !isLinkLocal(addr));
+  const isIdle = ({ dst, dev }: Json) => dst === "fe80::/64" && idle.some(({ ifname }) => ifname === dev);
+  return { links, routes: { v4: routes.v4, v6: routes.v6.filter((route) => !isIdle(route)) }, sysctls };
 }
 
 async function observePlace(cell: Cell, netns: string | undefined): Promise<Place> {
@@ -77,7 +105,7 @@ async function observePlace(cell: Cell, netns: string | undefined): Promise<Plac
       if (link === undefined) place.sysctls[key] = value;
       else (link.sysctls as Json)[`${family}/${setting}`] = value;
     }
-    if (isSettled(place) || Date.now() > until) return place;
+    if (isSettled(place) || Date.now() > until) return withoutIdleAddresses(place);
     await new Promise((resolve) => setTimeout(resolve, 15));
   }
 }

@@ -169,6 +169,7 @@ export async function play(scenario: Scenario, by: Implementation, bins: Bins): 
     }
     const did = "shell" in step ? "a deed" : `${step.verb} ${step.plugin}`;
     const state = await look();
+    if (state === undefined) names.learnResult(done.stdout);
     steps.push({ did, ...done, files: observeFiles(cell), ...(state === undefined ? {} : { state }) });
   }
   const named = names.value({ ...(start === undefined ? {} : { start }), steps });

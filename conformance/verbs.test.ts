@@ -36,6 +36,8 @@ const scenarios: Scenario[] = ["", ...allVersions].flatMap((version): Scenario[]
   const cniVersion = version === "" ? undefined : version;
   const modern = version.startsWith("1.");
   const named = version === "" ? "no version" : version;
+  // What the kernel makes of it does not depend on the version, but for whether there is a prevResult.
+  const look = ["", "0.3.1", "1.1.0"].includes(version) ? "node" : "files";
   return [
     {
       name: `host-local, ${named}`,
@@ -44,11 +46,11 @@ const scenarios: Scenario[] = ["", ...allVersions].flatMap((version): Scenario[]
         hostLocal({ subnet: "10.9.0.0/24", routes: [{ dst: "10.8.0.0/16", gw: "10.9.0.1" }] }, { cniVersion }),
       ),
     },
-    { name: `bridge, ${named}`, look: "node", steps: life("bridge", kubeBridge(version, { cniVersion })) },
-    { name: `loopback, ${named}`, look: "node", steps: life("loopback", { name: "lo", type: "loopback", cniVersion }) },
+    { name: `bridge, ${named}`, look, steps: life("bridge", kubeBridge(version, { cniVersion })) },
+    { name: `loopback, ${named}`, look, steps: life("loopback", { name: "lo", type: "loopback", cniVersion }) },
     {
       name: `flannel, ${named}`,
-      look: "node",
+      look,
       steps: modern
         ? life("flannel", kubeFlannel(version), { goAs: "bridge" }, kubeBridge(version))
         : life("flannel", kubeFlannel(version, { cniVersion })),
@@ -56,4 +58,22 @@ const scenarios: Scenario[] = ["", ...allVersions].flatMap((version): Scenario[]
   ];
 });
 
-compareAll("verbs", scenarios);
+/** loopback is called in the netns it is given; in the node's own it must not touch lo. */
+const guard = { env: { CNI_NETNS: "/run/netns/node" } } as const;
+const own: Scenario[] = ["ADD", "DEL"].map((verb) => ({
+  name: `loopback in the node's own netns, ${verb}`,
+  look: "node",
+  steps: [
+    call(
+      verb,
+      "loopback",
+      { cniVersion: "1.0.0", name: "lo", type: "loopback" },
+      {
+        ...guard,
+        says: /plugin's netns and netns from CNI_NETNS should not be the same/,
+      },
+    ),
+  ],
+}));
+
+compareAll("verbs", [...scenarios, ...own]);

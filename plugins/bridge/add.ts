@@ -90,8 +90,8 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
     withMtu ? { name, mac, mtu } : { name, mac };
   return composeResult(
     {
-      // Its MTU follows the ports, of which one is new.
-      bridge: described(withMtu ? (node.link.get(bridge.ifIndex) ?? bridge) : bridge),
+      // Its MTU follows the ports, and so does the MAC of one that another tool made; one port is new.
+      bridge: described(node.link.get(bridge.ifIndex) ?? bridge),
       port: described(pair.port),
       container: { ...described(pair.container), sandbox: request.netns },
       vlanGateway: vlanGateway === undefined ? undefined : described(vlanGateway),

@@ -20,11 +20,19 @@ const noMac = "00:00:00:00:00:00";
 export function ensureBridge(host: Host, node: RouteSocket, conf: Conf): Link {
   try {
     const found = node.link.get(conf.bridge);
-    if (found !== undefined && isReady(found, conf)) return found;
+    if (found !== undefined && isReady(found, conf)) {
+      ignoreRouters(host, conf.bridge);
+      return found;
+    }
     return lockedBridge(host, conf.bridge, () => completeBridge(host, node, conf));
   } catch (error) {
     throw inContext(error, `failed to create bridge "${conf.bridge}"`, host);
   }
+}
+
+/** The node's own routes are not for a container to advertise, whoever made the bridge. */
+function ignoreRouters(host: Host, bridge: string): void {
+  writeSysctl(host, `net/ipv6/conf/${bridge}/accept_ra`, "0");
 }
 
 /** Being up is what a bridge gets last: one that is not may lack anything else. */
@@ -69,8 +77,7 @@ function completeBridge(host: Host, node: RouteSocket, conf: Conf): Link {
       throw error;
     }
   }
-  // The node's own routes are not for a container to advertise.
-  writeSysctl(host, `net/ipv6/conf/${name}/accept_ra`, "0");
+  ignoreRouters(host, name);
   // To set a MAC, be it the same, is to keep it.
   const kept = link.mac === undefined || link.mac === noMac ? mac : link.mac;
   node.change(setLink(link.ifIndex, { mac: kept, up: true, ...(promisc ? { promisc } : {}) }));

@@ -69,10 +69,11 @@ export function ensureGateways(
       present = [...present.filter((each) => !isIn(gone)(each)), wanted];
     }
     const alias = recordIn(now.alias, network, gateways, present);
-    // To set a MAC, be it the same, is to keep it: a bridge that another tool made stops following its ports.
+    // To set a MAC is to keep it: a bridge that another tool made stops following its ports. It keeps the one it had
+    // before ours joined, which its neighbours know.
     node.change(
       setLink(ifIndex, {
-        ...(now.mac === undefined ? {} : { mac: now.mac }),
+        ...(link.mac === undefined ? {} : { mac: link.mac }),
         ...(alias === undefined ? {} : { alias }),
       }),
     );
