@@ -35,7 +35,7 @@ const shared =
   /^node\.(links\.(br\d+|cni0)(\.|$)|routes\.v6\.|sysctls\.)|^node\.links\.\w+\.sysctls\.ipv[46]\/forwarding$/;
 
 /** Locks stay, and so does the place at which the next allocation begins. */
-const sharedFile = /\/$|\/lock$|^\/run\/cni\/locks\/|\/last_reserved_ip\.\d+$/;
+const sharedFile = /\/$|^\/run\/cni\/locks\/|\/(lock|last_reserved_ip\.\d+)(\.mode|\.content)?$/;
 
 /** What failed ADDs of ours left on the node: nothing. */
 export function leftByFailures({ start, steps }: Play): string[] {

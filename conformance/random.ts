@@ -86,11 +86,11 @@ export const hostLocalScenario: fc.Arbitrary<Scenario> = fc
     };
   });
 
-const subnets = [
-  [{ subnet: "10.9.0.0/24" }],
-  [{ subnet: "fd00:9::/64" }],
-  [{ subnet: "10.8.0.0/16", rangeStart: "10.8.3.0" }],
-] as const;
+const v4 = [{ subnet: "10.9.0.0/24" }];
+const v6 = [{ subnet: "fd00:9::/64" }];
+const from = [{ subnet: "10.8.0.0/16", rangeStart: "10.8.3.0" }];
+/** Two of IPv4 on one bridge are a difference. */
+const rangeSets = fc.constantFrom([v4], [v6], [from], [v4, v6], [v6, from]);
 const bridgeRoute = fc.constantFrom<Conf>(
   { dst: "10.0.0.0/8" },
   { dst: "192.0.2.0/24", priority: 50 },
@@ -111,8 +111,8 @@ const bridgeKeys = pick({
   unknown: fc.json(),
 });
 const ipam = fc
-  .record({ sets: fc.subarray([...subnets], { minLength: 1 }), routes: fc.array(bridgeRoute, { maxLength: 2 }) })
-  .map(({ sets, routes }) => ({ type: "host-local", ranges: sets, routes }));
+  .record({ ranges: rangeSets, routes: fc.array(bridgeRoute, { maxLength: 2 }) })
+  .map((given) => ({ type: "host-local", ...given }));
 
 /** A value of another type than the key's, or out of its bounds. */
 const fault = fc.oneof(
@@ -162,6 +162,13 @@ export const bridgeScenario: fc.Arbitrary<Scenario> = fc
             run("DEL"),
             run("DEL", second),
           ]
-        : [call("ADD", "bridge", { ipam: subnets[0], ...conf, ...wrong }, anyError)];
+        : [
+            call(
+              "ADD",
+              "bridge",
+              { ...conf, ipam: addresses ?? { type: "host-local", ranges: [v4] }, ...wrong },
+              anyError,
+            ),
+          ];
     return { name: "random", look: "node", pods: ["pod", "other"], steps };
   });
