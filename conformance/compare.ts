@@ -34,8 +34,8 @@ export function findBetween(go: Play, mine: Play): Found[] {
 const shared =
   /^node\.(links\.(br\d+|cni0)(\.|$)|routes\.v6\.|sysctls\.)|^node\.links\.\w+\.sysctls\.ipv[46]\/forwarding$/;
 
-/** Locks stay, and so does the place at which the next allocation begins. */
-const sharedFile = /\/$|^\/run\/cni\/locks\/|\/(lock|last_reserved_ip\.\d+)(\.mode|\.content)?$/;
+/** Locks stay, and so do the place at which the next allocation begins and the mark of a boot's first ADD. */
+const sharedFile = /\/$|^\/run\/cni\/(locks\/|host-local-first-add)|\/(lock|last_reserved_ip\.\d+)(\.mode|\.content)?$/;
 
 /** What failed ADDs of ours left on the node: nothing. */
 export function leftByFailures({ start, steps }: Play): string[] {
