@@ -24,7 +24,7 @@ ensureInstalled();
 const engine = engineFor(asked);
 // Tests beside the code they test need no executable, only the validators made from the schemas.
 const files = args.filter((arg) => !arg.startsWith("-"));
-if (files.length > 0 && files.every((file) => /^(lib|plugins|testing)\b/.test(file)))
+if (files.length > 0 && files.every((file) => /^(lib|plugins|testing|weft)\b/.test(file)))
   spawnSync(modernNode(), [join(root, "build/schemas.mjs")], { stdio: "inherit" });
 else {
   ensureBuilt(engine);

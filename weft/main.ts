@@ -3,9 +3,10 @@
 import { buildId, version } from "../lib/cni/build.ts";
 import type { Suite } from "../lib/cni/plugin.ts";
 import type { Host } from "../lib/host/host.ts";
-import { attachmentOf } from "./attachment.ts";
+import { absolute, attachmentOf } from "./attachment.ts";
 import type { Attachment } from "./cache.ts";
 import { addList, checkList, delList, gcList, statusOfList, wholeText } from "./chain.ts";
+import { install, uninstall } from "./install.ts";
 import { findNetwork, WeftError, type NetworkList } from "./list.ts";
 
 const usage = `weft attaches network namespaces to CNI networks, as a container runtime does.
@@ -16,6 +17,8 @@ const usage = `weft attaches network namespaces to CNI networks, as a container 
   weft status NETWORK         say nothing, or why nothing could be attached now
   weft gc     NETWORK         detach whatever the network has on this node
   weft version                this build, and the plugins in it
+  weft install   DIR          put this executable under its names into DIR; what it replaces is kept there
+  weft uninstall DIR          put that back
 
   -i IFNAME                   the interface's name inside (default: CNI_IFNAME, or eth0)
 
@@ -37,10 +40,18 @@ const verbs: Readonly<Record<string, WeftVerb>> = {
   gc: { wantsNetns: false, run: (list, _attachment, host) => gcList(list, host) },
 };
 
+const installers: Readonly<Record<string, typeof install>> = { install, uninstall };
+const own = <T>(table: Readonly<Record<string, T>>, word: string): T | undefined =>
+  Object.hasOwn(table, word) ? table[word] : undefined;
+
 /** What is wrong with the words, or undefined. */
 function misuse([verb, network, netns, ...rest]: readonly string[]): string | undefined {
   if (verb === undefined) return "which verb?";
-  const known = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined;
+  if (own(installers, verb) !== undefined) {
+    if (network === undefined) return `${verb} which DIR?`;
+    return netns === undefined ? undefined : `too many words: ${[netns, ...rest].join(" ")}`;
+  }
+  const known = own(verbs, verb);
   if (known === undefined) return `unknown verb "${verb}"`;
   if (network === undefined) return `${verb} which NETWORK?`;
   if (netns === undefined && known.wantsNetns) return `${verb} which NETNS?`;
@@ -63,7 +74,11 @@ function answer(words: string[], host: Host, suite: Suite): string {
   const [, ifName] = option < 0 ? [] : words.splice(option, 2);
   const wrong = option >= 0 && ifName === undefined ? "-i which IFNAME?" : misuse(words);
   if (wrong !== undefined) throw new WeftError(`weft: ${wrong}\n\n${usage}`);
-  return runVerb(words, ifName, host);
+  const [verb = "", directory = ""] = words;
+  const run = own(installers, verb);
+  if (run === undefined) return runVerb(words, ifName, host);
+  run(absolute(directory, host), [...Object.keys(suite), "weft"], host, (line) => host.writeStdout(`${line}\n`));
+  return "";
 }
 
 /** Runs `weft` with this process's arguments; returns the exit status. */

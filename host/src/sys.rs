@@ -237,9 +237,10 @@ fn rename(ctx: Ctx<'_>, from: String, to: String) -> Result<()> {
     with_path(&ctx, "rename", &from, |from| unsafe { libc::rename(from, target.as_ptr()) } as i64).map(drop)
 }
 
-fn link(ctx: Ctx<'_>, from: String, to: String) -> Result<()> {
+fn link(ctx: Ctx<'_>, from: String, to: String, follow: bool) -> Result<()> {
     let source = CString::new(from).unwrap_or_default();
-    let call = |to| unsafe { libc::linkat(libc::AT_FDCWD, source.as_ptr(), libc::AT_FDCWD, to, libc::AT_SYMLINK_FOLLOW) };
+    let flags = if follow { libc::AT_SYMLINK_FOLLOW } else { 0 };
+    let call = |to| unsafe { libc::linkat(libc::AT_FDCWD, source.as_ptr(), libc::AT_FDCWD, to, flags) };
     with_path(&ctx, "link", &to, |to| call(to) as i64).map(drop)
 }
 
@@ -300,10 +301,11 @@ fn stat_array<'js>(ctx: &Ctx<'js>, stat: &libc::stat) -> Result<Array<'js>> {
     Ok(array)
 }
 
-fn stat<'js>(ctx: Ctx<'js>, path: String) -> Result<Array<'js>> {
+fn stat<'js>(ctx: Ctx<'js>, path: String, follow: bool) -> Result<Array<'js>> {
     let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
     let into = &raw mut stat;
-    with_path(&ctx, "stat", &path, |path| unsafe { libc::stat(path, into) } as i64)?;
+    let call: unsafe extern "C" fn(_, _) -> _ = if follow { libc::stat } else { libc::lstat };
+    with_path(&ctx, "stat", &path, |path| unsafe { call(path, into) } as i64)?;
     stat_array(&ctx, &stat)
 }
 

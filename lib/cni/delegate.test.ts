@@ -349,7 +349,7 @@ describe("a copy of this executable is this executable", () => {
 
   /** What /proc/self/exe is for the host, in place of this test's interpreter. */
   function standingIn(file: string): Partial<Sys> {
-    return { stat: (path) => sys.stat(path === "/proc/self/exe" ? file : path) };
+    return { stat: (path, follow) => sys.stat(path === "/proc/self/exe" ? file : path, follow) };
   }
   const suite: Suite = { x: { versions: allVersions, load: async () => new Recorder().plugin } };
 

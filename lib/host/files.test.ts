@@ -75,6 +75,87 @@ describe("replace", () => {
   });
 });
 
+describe("copy", () => {
+  // More than is copied at once, and no text.
+  const bytes = Buffer.from(Uint8Array.from({ length: (256 << 10) + 3 }, (_, at) => at * 7));
+
+  test("is the same bytes under the mode asked for, synced and closed", () => {
+    fs.writeFileSync(at("from"), bytes);
+    const before = openDescriptors();
+    expect(callsOf((over) => over.copy(at("from"), at("to"), 0o755))).toEqual(
+      "open fchmod open read write read write read close fsync close".split(" "),
+    );
+    expect(fs.readFileSync(at("to")).equals(bytes)).toBe(true);
+    expect(modeOf("to")).toBe(0o755);
+    expect(openDescriptors()).toBe(before);
+  });
+
+  test("can be run the moment it is there", () => {
+    for (let round = 0; round < 20; round++) {
+      files.copy("/bin/true", at(`true${round}`), 0o755);
+      execFileSync(at(`true${round}`));
+    }
+  });
+
+  test("leaves a name that is taken alone", () => {
+    fs.writeFileSync(at("from"), bytes);
+    fs.writeFileSync(at("to"), "old");
+    expect(() => files.copy(at("from"), at("to"), 0o755)).toThrow(expect.objectContaining({ errno: 17 }));
+    expect(fs.readFileSync(at("to"), "utf8")).toBe("old");
+  });
+
+  test.each(["fchmod", "read", "write", "fsync"] as const)("a refused %s leaves nothing", (refused) => {
+    fs.writeFileSync(at("from"), bytes);
+    const before = openDescriptors();
+    const full = filesOver({ ...sys, [refused]: () => expectRefusal(refused) });
+    expect(() => full.copy(at("from"), at("to"), 0o755)).toThrow("no space left on device");
+    expect(fs.readdirSync(directory)).toEqual(["from"]);
+    expect(openDescriptors()).toBe(before);
+  });
+});
+
+describe("names", () => {
+  test("link gives a second one, and says when it is taken", () => {
+    fs.writeFileSync(at("file"), "text");
+    expect(files.link(at("file"), at("second"))).toBe(true);
+    expect(fs.statSync(at("second")).ino).toBe(fs.statSync(at("file")).ino);
+    expect(files.link(at("file"), at("second"))).toBe(false);
+    expect(() => files.link(at("none"), at("third"))).toThrow(expect.objectContaining({ errno: 2 }));
+  });
+
+  test("link and stat can mean a symlink itself", () => {
+    fs.symlinkSync("nowhere", at("symlink"));
+    expect(files.link(at("symlink"), at("second"))).toBe(true);
+    expect(fs.readlinkSync(at("second"))).toBe("nowhere");
+    expect(files.stat(at("second"))).toBeUndefined();
+    expect(files.stat(at("second"), false)).toMatchObject({
+      kind: "other",
+      ino: String(fs.lstatSync(at("symlink")).ino),
+    });
+    fs.writeFileSync(at("nowhere"), "text");
+    expect(files.stat(at("second"))).toMatchObject({ kind: "file", size: 4 });
+  });
+
+  test("rename moves one in place of another", () => {
+    fs.writeFileSync(at("new"), "new");
+    fs.writeFileSync(at("old"), "old");
+    files.rename(at("new"), at("old"));
+    expect([fs.readdirSync(directory), fs.readFileSync(at("old"), "utf8")]).toEqual([["old"], "new"]);
+  });
+
+  test("removeDirectory takes an empty one, and says when it is not", () => {
+    fs.mkdirSync(at("full/empty"), { recursive: true });
+    expect(["full", "full/empty", "full", "full"].map((name) => files.removeDirectory(at(name)))).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+    fs.writeFileSync(at("file"), "");
+    expect(() => files.removeDirectory(at("file"))).toThrow(expect.objectContaining({ errno: 20 }));
+  });
+});
+
 function expectRefusal(name: string): never {
   throw systemError(name, 28);
 }

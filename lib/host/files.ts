@@ -17,6 +17,7 @@ const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 
 const defaultMaxBytes = 1 << 20;
+const copiedAtOnce = 256 << 10;
 
 function directoryOf(path: string): string {
   const slash = path.lastIndexOf("/");
@@ -95,6 +96,27 @@ export function filesOver(sys: Sys): Files {
     }
   }
 
+  /** false when `to` is taken. */
+  function link(from: string, to: string, follow: boolean): boolean {
+    try {
+      sys.link(from, to, follow);
+      return true;
+    } catch (error) {
+      if (isErrno(error, "EEXIST")) return false;
+      throw error;
+    }
+  }
+
+  function copyInto(target: number, from: string): void {
+    withFile(from, O_RDONLY, 0, (source) => {
+      for (;;) {
+        const bytes = sys.read(source, copiedAtOnce);
+        if (bytes.length === 0) return;
+        sys.write(target, bytes);
+      }
+    });
+  }
+
   /** false when its parent is missing. */
   function makeOne(path: string, mode: number): boolean {
     try {
@@ -115,9 +137,9 @@ export function filesOver(sys: Sys): Files {
     if (!makeOne(path, mode)) throw systemError("mkdir", ENOENT, path);
   }
 
-  function stat(path: string): FileStat | undefined {
+  function stat(path: string, follow = true): FileStat | undefined {
     try {
-      return statOf(sys.stat(path));
+      return statOf(sys.stat(path, follow));
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
       throw error;
@@ -149,18 +171,36 @@ export function filesOver(sys: Sys): Files {
       syncDirectory(directory);
     },
 
+    copy(from, to, mode) {
+      withFile(to, O_WRONLY | O_CREAT | O_EXCL, mode, (target) => {
+        try {
+          sys.fchmod(target, mode);
+          copyInto(target, from);
+          sys.fsync(target);
+        } catch (error) {
+          remove(to);
+          throw error;
+        }
+      });
+    },
+
+    link: (from, to) => link(from, to, false),
+    rename: (from, to) => sys.rename(from, to),
+
+    removeDirectory(path) {
+      try {
+        sys.rmdir(path);
+        return true;
+      } catch (error) {
+        if (isErrno(error, "ENOENT", "ENOTEMPTY")) return false;
+        throw error;
+      }
+    },
+
     prepare(directory, text, mode): PreparedFile {
       const file = makeUnseen(directory, text, mode);
       return {
-        publish(path) {
-          try {
-            sys.link(file.path, path);
-            return true;
-          } catch (error) {
-            if (isErrno(error, "EEXIST")) return false;
-            throw error;
-          }
-        },
+        publish: (path) => link(file.path, path, true),
         discard: file.drop,
       };
     },

@@ -56,6 +56,14 @@ export interface Files {
    * that has no nameless files it finds out only whether anything may be written there.
    */
   tryToWrite(directory: string, byteCount: number): void;
+  /** A complete, synced copy under a name that must be free, closed before this returns: an executable can be run at once. */
+  copy(from: string, to: string, mode: number): void;
+  /** A second name for what is at `from`, a symlink itself not followed; false where the name is taken. */
+  link(from: string, to: string): boolean;
+  /** Moves a name, in place of what had it. */
+  rename(from: string, to: string): void;
+  /** false when it is not there, or not empty. */
+  removeDirectory(path: string): boolean;
   /** Makes names created or removed in a directory survive a power loss. */
   syncDirectory(path: string): void;
   /** Creates a directory and its missing parents, each with `mode` whatever the umask; fine if it exists. */
@@ -68,8 +76,8 @@ export interface Files {
   list(path: string): string[];
   /** Names of the regular files in a directory whose first 4 KiB contain the text: one call for ten thousand files. */
   containing(path: string, text: string): string[];
-  /** undefined when nothing is there. Follows symlinks. */
-  stat(path: string): FileStat | undefined;
+  /** undefined when nothing is there. Follows symlinks, unless told that the symlink itself is meant: that is "other". */
+  stat(path: string, follow?: boolean): FileStat | undefined;
   /** flock(2) LOCK_EX on `path`, created with `mode` where missing (unless `create` is false: then ENOENT). undefined when `timeoutMs` passed. */
   lock(path: string, options: { mode: number; timeoutMs: number; create?: boolean }): FileLock | undefined;
 }

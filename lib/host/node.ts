@@ -147,9 +147,10 @@ export const sys: Sys = {
   rmdir: (path) => viaFs("rmdir", path, () => fs.rmdirSync(path)),
   unlink: (path) => viaFs("unlink", path, () => fs.unlinkSync(path)),
   rename: (from, to) => viaFs("rename", from, () => fs.renameSync(from, to)),
-  link(from, to) {
+  link(from, to, follow) {
     // node:fs has link(2), which does not follow /proc/self/fd/N.
-    const result = attempt("linkat", AT_FDCWD, cString(from), AT_FDCWD, cString(to), AT_SYMLINK_FOLLOW);
+    const flags = follow ? AT_SYMLINK_FOLLOW : 0;
+    const result = attempt("linkat", AT_FDCWD, cString(from), AT_FDCWD, cString(to), flags);
     if (result < 0) throw systemError("link", -result, to);
   },
   readlink: (path) => viaFs("readlink", path, () => fs.readlinkSync(path)),
@@ -158,7 +159,8 @@ export const sys: Sys = {
     viaFs("open", path, () => fs.readdirSync(path, { withFileTypes: true }))
       .filter((entry) => entry.isFile() && holds(`${path}/${entry.name}`, text))
       .map((entry) => entry.name),
-  stat: (path) => viaFs("stat", path, () => statOf(fs.statSync(path, { bigint: true }))),
+  stat: (path, follow) =>
+    viaFs("stat", path, () => statOf((follow ? fs.statSync : fs.lstatSync)(path, { bigint: true }))),
   fstat: (fd) => viaFs("fstat", undefined, () => statOf(fs.fstatSync(fd, { bigint: true }))),
   fstatfs: (fd) => viaFs("fstatfs", undefined, () => fs.statfsSync(`/proc/self/fd/${fd}`).type),
   flock(fd, timeoutMs) {

@@ -42,15 +42,15 @@ export interface Sys {
   rmdir(path: string): void;
   unlink(path: string): void;
   rename(from: string, to: string): void;
-  /** linkat(2) with AT_SYMLINK_FOLLOW, so that /proc/self/fd/N gives a name to an O_TMPFILE. */
-  link(from: string, to: string): void;
+  /** linkat(2). Following, /proc/self/fd/N gives a name to an O_TMPFILE; not following, a symlink itself gets a second name. */
+  link(from: string, to: string, follow: boolean): void;
   readlink(path: string): string;
   /** Names in a directory, without "." and "..", in the order the kernel gives. */
   readdir(path: string): string[];
   /** Names of the regular files in a directory whose first 4 KiB contain the text. */
   filesContaining(path: string, text: string): string[];
-  /** stat(2), following symlinks: [st_dev, st_ino, st_mode, st_size, mtime in ms with a fraction]; dev and ino as decimal text. */
-  stat(path: string): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
+  /** stat(2), or lstat(2) where a symlink itself is meant: [st_dev, st_ino, st_mode, st_size, mtime in ms with a fraction]; dev and ino as decimal text. */
+  stat(path: string, follow: boolean): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
   fstat(fd: number): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
   /** f_type of fstatfs(2). */
   fstatfs(fd: number): number;
