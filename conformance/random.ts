@@ -151,16 +151,19 @@ export const bridgeScenario: fc.Arbitrary<Scenario> = fc
     const base = { name: "net", type: "bridge", bridge: "br9", ipam: addresses };
     const conf: Conf = { cniVersion: layer2 && /^0\.[12]/.test(cniVersion) ? "0.3.1" : cniVersion, ...base, ...keys };
     const second = { pod: "other", env: { CNI_CONTAINERID: "f00d" } } as const;
-    const run = (verb: string, more: Partial<Call> = {}) => call(verb, "bridge", conf, { ...anyError, ...more });
+    const run = (verb: string) => call(verb, "bridge", conf, anyError);
+    // Two pods of one MAC have one link-local address, and chance says which of them finds out.
+    const macless = { ...conf, runtimeConfig: undefined, args: undefined };
+    const runSecond = (verb: string) => call(verb, "bridge", macless, { ...anyError, ...second });
     const steps =
       wrong === undefined
         ? [
             run("ADD"),
-            run("ADD", second),
+            runSecond("ADD"),
             ...(layer2 ? [] : [call("CHECK", "bridge", withResult(conf, 0), anyError)]),
             run("DEL"),
             run("DEL"),
-            run("DEL", second),
+            runSecond("DEL"),
           ]
         : [
             call(
