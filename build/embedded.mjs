@@ -86,8 +86,10 @@ async function bundle(version, buildId) {
     target: "es2024",
     conditions: ["weft-embedded"],
     external: ["host"],
-    minify: true,
-    keepNames: true,
+    // Identifiers stay: an operator's stack trace names functions, and esbuild's way to keep the names of minified ones
+    // is a call for each function at every start.
+    minifySyntax: true,
+    minifyWhitespace: true,
     sourcemap: "external",
     define: { WEFT_VERSION: JSON.stringify(version), WEFT_BUILD_ID: JSON.stringify(buildId) },
     logLevel: "warning",

@@ -23,6 +23,24 @@ function writeIfChanged(file, text) {
 /** The folder's name is the type's, but for IPAM plugins, whose folders say that they are. */
 const typeOf = (file) => basename(dirname(file)).replace(/-ipam$/, "");
 
+const silent = new Set(["type", "description", "default", "errorText"]);
+
+/**
+ * What is left for ajv to check once the decoder (lib/cni/config.ts) has seen to the types: members of which the schema
+ * says nothing but a type are left out. A list's items stay, because the decoder lets null through. A plugin's own rules
+ * are a tenth of its schema, and code that checks the rest would be half of what an ADD reads.
+ */
+function rulesOf(schema) {
+  const { properties = {}, items, ...rest } = schema;
+  const members = Object.entries(properties).map(([name, member]) => [name, rulesOf(member)]);
+  const ruled = members.filter(([, member]) => Object.keys(member).some((keyword) => !silent.has(keyword)));
+  return {
+    ...rest,
+    ...(ruled.length > 0 ? { properties: Object.fromEntries(ruled) } : {}),
+    ...(items === undefined ? {} : { items: rulesOf(items) }),
+  };
+}
+
 const declaration = 'export declare const validate: import("../lib/cni/config.ts").Validator;\n';
 
 export async function writeValidators() {
@@ -32,7 +50,7 @@ export async function writeValidators() {
     const { schema } = await import(pathToFileURL(join(root, file)).href);
     const type = typeOf(file);
     const published = { $schema: "http://json-schema.org/draft-07/schema#", title: `CNI plugin ${type}`, ...schema };
-    ajv.addSchema(schema, type);
+    ajv.addSchema(rulesOf(schema), type);
     const code = standaloneCode.default(ajv, { validate: type });
     writeIfChanged(join(root, "generated", `${type}.validate.js`), code);
     writeIfChanged(join(root, "generated", `${type}.validate.d.ts`), declaration);

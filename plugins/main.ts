@@ -1,6 +1,6 @@
 // The one executable: the name it is called by picks the plugin. VERSION is answered from this table; a plugin's code is
 // read only when it is called.
-import { openHost } from "#host";
+import { openHost, thisProcess } from "#host";
 import { calledAs, runPlugin } from "../lib/cni/front.ts";
 import type { Suite } from "../lib/cni/plugin.ts";
 import { allVersions } from "../lib/cni/version.ts";
@@ -14,8 +14,7 @@ const suite: Suite = {
 
 /** Runs what this process was called as; returns the exit status. */
 export default async function main(): Promise<number> {
-  const host = openHost();
-  const name = calledAs(host);
-  if (name === "weft") return (await import("../weft/main.ts")).runWeft(host, suite);
-  return runPlugin(name, host, suite);
+  const name = calledAs(thisProcess);
+  if (name === "weft") return (await import("../weft/main.ts")).runWeft(await openHost(), suite);
+  return runPlugin(name, thisProcess, suite, openHost);
 }

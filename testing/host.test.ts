@@ -7,7 +7,7 @@ const suite = { bridge: { versions: ["1.0.0", "1.1.0"] as const, load: () => Pro
 
 test("a plugin answers in this process as it would in its own", async () => {
   const call = testHost({ env: { CNI_COMMAND: "VERSION" } });
-  expect(await runPlugin("bridge", call.host, suite)).toBe(0);
+  expect(await runPlugin("bridge", call.host, suite, async () => call.host)).toBe(0);
   expect(JSON.parse(call.stdout())).toEqual({ cniVersion: "1.1.0", supportedVersions: ["1.0.0", "1.1.0"] });
   expect(call.stderr()).toBe("");
 });

@@ -68,9 +68,12 @@ function fold(key: string): string {
   return key.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k");
 }
 
+/** Whether two keys are one to Go. Folding changes no key's length, so that hardly any is folded. */
+const sameKey = (a: string, b: string): boolean => a === b || (a.length === b.length && fold(a) === fold(b));
+
 /** A member of a tree by its key, whatever its type; undefined where it is absent, or null at last. */
 export function memberOf(tree: JsonObject, name: string): Json | undefined {
-  return tree.entries.findLast(([key]) => fold(key) === fold(name))?.[1] ?? undefined;
+  return tree.entries.findLast(([key]) => sameKey(key, name))?.[1] ?? undefined;
 }
 
 function shown(json: Json): string {
@@ -104,9 +107,7 @@ function decodeMembers(
 ): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [key, json] of tree.entries) {
-    const name = Object.hasOwn(properties, key)
-      ? key
-      : Object.keys(properties).find((each) => fold(each) === fold(key));
+    const name = Object.hasOwn(properties, key) ? key : Object.keys(properties).find((each) => sameKey(each, key));
     const schema = name === undefined ? undefined : properties[name];
     if (name === undefined || schema === undefined) continue;
     // Go's null leaves a scalar as it was, and empties what is behind a pointer, a slice or a map.

@@ -51,7 +51,8 @@ async function run(command: string, { env = {}, conf: given = conf, recorder, na
     loads++;
     return asked.plugin;
   };
-  const status = await runPlugin(name ?? "recorder", call.host, { recorder: { versions: allVersions, load } });
+  const suite = { recorder: { versions: allVersions, load } };
+  const status = await runPlugin(name ?? "recorder", call.host, suite, async () => call.host);
   const stdout = call.stdout();
   return { status, stdout, stderr: call.stderr(), reads, loads, asked, error: () => JSON.parse(stdout) };
 }

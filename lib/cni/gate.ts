@@ -36,13 +36,13 @@ export function gate(verb: Verb, configVersion: string, supported: readonly Spec
       details: `config is "${configVersion}"`,
       hint: `${verb} came with ${first}`,
     });
+  const found = supported.find((version) => version === wanted);
+  if (found !== undefined) return found;
   if (first !== undefined && !supported.some((version) => atLeast(version, wanted)))
     throw new CniError("incompatibleVersion", `plugin version does not allow ${verb}`, {
       details: `config is "${configVersion}"`,
       hint,
     });
-  const found = supported.find((version) => version === wanted);
-  if (found !== undefined) return found;
   const list = supported.map((version) => JSON.stringify(version)).join(" ");
   throw new CniError("incompatibleVersion", "incompatible CNI versions", {
     details: `config is ${JSON.stringify(wanted)}, plugin supports [${list}]`,

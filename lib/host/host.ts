@@ -98,16 +98,20 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
-export interface Host {
+/** What there is without opening anything: all that VERSION needs. */
+export interface Process {
   readonly argv: readonly string[];
   env(name: string): string | undefined;
-  workingDirectory(): string;
-  /** Standard input to its end. */
-  readStdin(): string;
   /** Writes the whole text or throws. */
   writeStdout(text: string): void;
   /** A line to standard error; never throws. */
   log(line: string): void;
+}
+
+export interface Host extends Process {
+  workingDirectory(): string;
+  /** Standard input to its end. */
+  readStdin(): string;
   monotonicMs(): number;
   wallClockMs(): number;
   sleepMs(durationMs: number): void;

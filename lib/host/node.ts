@@ -8,6 +8,7 @@ import type { Host } from "./host.ts";
 import { attempt, call, cString, errnoOf, POLLIN, waitFor, writeAll } from "./node-libc.ts";
 import { spawn } from "./node-spawn.ts";
 import { hostOver } from "./open.ts";
+import { processOver } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
 // asm-generic/errno-base.h, errno.h
@@ -196,6 +197,8 @@ export const sys: Sys = {
   spawn,
 };
 
-export function openHost(): Host {
+export const thisProcess = processOver(sys);
+
+export async function openHost(): Promise<Host> {
   return hostOver(sys);
 }

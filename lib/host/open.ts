@@ -3,6 +3,7 @@
 import { isErrno, NotNetnsError } from "./errno.ts";
 import { filesOver } from "./files.ts";
 import type { ExecResult, Host, Netns, NetlinkSocket } from "./host.ts";
+import { processOver } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
 const O_RDONLY = 0;
@@ -117,18 +118,9 @@ export function hostOver(sys: Sys): Host {
   }
 
   return {
-    argv: sys.argv(),
-    env: (name) => sys.getenv(name),
+    ...processOver(sys),
     workingDirectory: () => sys.readlink("/proc/self/cwd"),
     readStdin: () => sys.readStdin(),
-    writeStdout: (text) => sys.write(1, text),
-    log(line) {
-      try {
-        sys.write(2, `${line}\n`);
-      } catch {
-        // Nobody reads our standard error; that must not change what we do.
-      }
-    },
     monotonicMs: () => sys.monotonicMs(),
     wallClockMs: () => sys.wallClockMs(),
     sleepMs: (durationMs) => sys.sleepMs(durationMs),
