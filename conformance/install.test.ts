@@ -1,7 +1,7 @@
 // `weft install` and `weft uninstall` of the built executable, over Go's plugins, while those are being called.
 import { expect, test } from "vitest";
 import { ours, reference } from "../testing/binaries.ts";
-import { ownConflist } from "../testing/conflists.ts";
+import { ownConflist } from "../conflists/conflists.ts";
 import { describeWith } from "../testing/needs.ts";
 import { Cell } from "./cell.ts";
 import { kubeFlannel, kubeSubnet } from "./configs.ts";

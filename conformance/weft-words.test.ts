@@ -1,7 +1,7 @@
 // What `weft` makes of its words and variables, and what it says of those it cannot use.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ours } from "../testing/binaries.ts";
-import { shippedConflist } from "../testing/conflists.ts";
+import { shippedConflist } from "../conflists/conflists.ts";
 import { describeWith } from "../testing/needs.ts";
 import type { Cell } from "./cell.ts";
 import { answerWith, recorderPath, takeCalls } from "./recorder.ts";

@@ -2,7 +2,7 @@
 // and keeps the same, and the other can go on from there. The plugins are ours, behind recorders.
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { ownConflist, shippedConflist } from "../testing/conflists.ts";
+import { ownConflist, shippedConflist } from "../conflists/conflists.ts";
 import { describeWith } from "../testing/needs.ts";
 import type { Cell } from "./cell.ts";
 import { answerWith, takeCalls, unescaped } from "./recorder.ts";

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { once } from "node:events";
 import { execa } from "execa";
+import { ownConflist } from "../conflists/conflists.ts";
 import { formatPrefix } from "../lib/ip/prefix.ts";
 import { sys } from "../lib/host/node.ts";
 import { hostOver } from "../lib/host/open.ts";
@@ -19,6 +20,8 @@ const stores = {
   saved: "/var/lib/cni/flannel",
   results: "/var/lib/cni/results",
 };
+/** What kube-flannel installs, and the first version that has all of CHECK. */
+const [stock, checkable] = ["0.3.1", "1.0.0"];
 const confDir = (version: string) => `/run/demo/net.d-${version}`;
 
 const started = performance.now();
@@ -30,18 +33,17 @@ function step(text: string): void {
 }
 const say = (text: string) => console.log(`${" ".repeat(12)}${text}`);
 
-/** flanneld's and kube-flannel's two files. The stock list ends with portmap, which a pod without host ports does not need. */
+/** flanneld's and kube-flannel's two files. The list that ships ends with portmap, which is not among our plugins. */
 function writeNodeFiles(): void {
   mkdirSync("/run/flannel", { recursive: true });
   writeFileSync(
     "/run/flannel/subnet.env",
     "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n",
   );
-  for (const cniVersion of ["0.3.1", "1.0.0"]) {
+  for (const cniVersion of [stock, checkable]) {
     mkdirSync(confDir(cniVersion), { recursive: true });
-    const plugins = [{ type: "flannel", delegate: { hairpinMode: true, isDefaultGateway: true } }];
-    const list = { name: network, cniVersion, plugins };
-    writeFileSync(`${confDir(cniVersion)}/10-flannel.conflist`, JSON.stringify(list, null, 2));
+    const list = JSON.stringify(ownConflist(cniVersion), null, 2);
+    writeFileSync(`${confDir(cniVersion)}/10-flannel.conflist`, list);
   }
 }
 
@@ -53,7 +55,7 @@ async function makePod(name: string): Promise<string> {
   return path;
 }
 
-async function weft(verb: string, netns: string, version = "0.3.1"): Promise<string> {
+async function weft(verb: string, netns: string, version = stock): Promise<string> {
   const env = { CNI_PATH: bin, NETCONFPATH: confDir(version) };
   return (await execa(`${bin}/weft`, [verb, network, netns], { env, extendEnv: false })).stdout;
 }
@@ -134,23 +136,32 @@ function addressOf(result: string): string {
   return ips[0]?.address.split("/")[0] ?? "";
 }
 
+console.log(`A node of our own: its network and mount namespaces end with this demo. CNI_PATH is ${bin}`);
 writeNodeFiles();
-step("a node of our own: subnet.env and kube-flannel's network list written");
+step("written: /run/flannel/subnet.env, as flanneld has it, and kube-flannel's network list (conflists/0.3.1)");
 const pods = [await makePod("pod-a"), await makePod("pod-b")] as const;
-step("two empty network namespaces: pod-a, pod-b");
-await weft("add", pods[0]);
-step("ADD pod-a");
-const addressB = addressOf(await weft("add", pods[1]));
-step("ADD pod-b");
+step("made: two empty network namespaces, pod-a and pod-b");
+const addresses: string[] = [];
+for (const pod of pods) {
+  const address = addressOf(await weft("add", pod));
+  step(`weft add ${network} ${pod}: ${address}`);
+  addresses.push(address);
+}
 showTopology(pods);
 step("the node as the kernel shows it");
-say(`pod-a → pod-b   ${await talk(pods[0], pods[1], addressB)}`);
+say(`pod-a → pod-b   ${await talk(pods[0], pods[1], addresses[1] ?? "")}`);
 say(`pod-a → gateway ${await talk(pods[0], undefined, "10.244.1.1")}`);
 step("TCP, pod to pod and pod to gateway");
-for (const pod of pods) await weft("check", pod, "1.0.0");
-step("CHECK of both (the list raised to 1.0.0: 0.3.1 has no CHECK)");
-for (const pod of pods) await weft("del", pod);
-step("DEL of both");
+for (const pod of pods) {
+  await weft("check", pod, checkable);
+  step(
+    `weft check ${network} ${pod}: all is as ADD left it (a copy of the list says ${checkable}; ${stock} has no CHECK)`,
+  );
+}
+for (const pod of pods) {
+  await weft("del", pod);
+  step(`weft del ${network} ${pod}`);
+}
 const left = leftOvers();
 step(
   left.length === 0

@@ -10,7 +10,7 @@ export interface Conflist {
 
 /** kube-flannel's list of a version that is shipped, as text. */
 export function shippedConflist(version: "0.3.1" | "1.1.0"): string {
-  return readFileSync(join(import.meta.dirname, `../conflists/${version}/10-flannel.conflist`), "utf8");
+  return readFileSync(join(import.meta.dirname, `${version}/10-flannel.conflist`), "utf8");
 }
 
 /** The stock list at another version, without portmap, which is not among our plugins. */
