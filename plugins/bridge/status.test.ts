@@ -4,6 +4,7 @@ import { layer2, layer3, makeBridgeNode, type BridgeNode } from "../../testing/b
 import { describeWith } from "../../testing/needs.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import { sys } from "../../lib/host/node.ts";
+import type { Sys } from "../../lib/host/sys.ts";
 
 const conf = { ...layer3, cniVersion: "1.1.0" };
 
@@ -50,14 +51,34 @@ describeWith(["cell", "ip"], "bridge STATUS", () => {
     expect(on.ipam.asked).toEqual([]);
   });
 
-  test("looks once, and changes nothing", async () => {
-    const sent: number[] = [];
-    const send = (fd: number, data: Uint8Array) => {
-      sent.push(data[4] ?? 0);
+  /** The netlink messages of one STATUS, by type. */
+  async function sent(over: Partial<Sys> = {}): Promise<number[]> {
+    const types: number[] = [];
+    const send: Sys["send"] = (fd, data) => {
+      types.push(data[4] ?? 0);
       sys.send(fd, data);
     };
-    await on.runtime.call({ verb: "STATUS", conf, over: { send } });
-    expect(sent).toEqual([18]); // RTM_GETLINK
+    await on.runtime.call({ verb: "STATUS", conf, over: { send, ...over } });
+    return types;
+  }
+
+  test("looks once, and changes nothing", async () => {
+    expect(await sent()).toEqual([18]); // RTM_GETLINK
     expect(await on.link("cni0")).toBeUndefined();
+  });
+
+  test("where sysfs shows the bridge it does not even ask the kernel", async () => {
+    await on.node.run("ip", "link", "add", "cni0", "type", "bridge");
+    // This process's own sysfs is of the netns the test run began in.
+    const shown = await on.node.run(
+      "unshare",
+      "-m",
+      "sh",
+      "-ec",
+      "mount -t sysfs s /sys; find /sys/class/net/cni0/ -name bridge",
+    );
+    const stat: Sys["stat"] = (path, follow) => sys.stat(path === shown ? "/sys" : path, follow);
+    expect(shown).toBe("/sys/class/net/cni0/bridge");
+    expect(await sent({ stat })).toEqual([]);
   });
 });
