@@ -6,7 +6,7 @@ const out = "/run/strace";
 const syncs = /^(fsync|fdatasync|syncfs|sync_file_range|sync)$/;
 
 /** What a call must have printed, so that what is counted and timed is known to be the plugin's answer. */
-const answers = { ADD: /"(ips|interfaces|ip4)"/, CHECK: /^$/, DEL: /^$/, VERSION: /"supportedVersions"/ };
+const answers = { ADD: /"(ips|interfaces|ip4)"/, CHECK: /^$/, DEL: /^$/, STATUS: /^$/, VERSION: /"supportedVersions"/ };
 
 const fill = (text) => text.replaceAll("{id}", "c0ffee".padStart(64, "0")).replaceAll("{i}", "0");
 

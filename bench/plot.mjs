@@ -3,6 +3,7 @@
 
 const marks = [
   [/^bridge VERSION/, "VERSION", 0.4, 0.25],
+  [/^flannel STATUS/, "flannel STATUS", 0.45],
   [/^loopback ADD/, "loopback ADD", 0.4, 0.3],
   [/^flannel ADD chain, tmpfs/, "flannel ADD, on tmpfs", 0.33, 0.25],
   [/^flannel ADD chain, (?!tmpfs)/, "flannel ADD, on a disk", 0.33, 0.25],

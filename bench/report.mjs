@@ -119,8 +119,8 @@ export function report(run) {
 
 \`npm run bench\` on ${machine}. Everything of a row ran alternately, in changing order, on executables copied afresh; each call's exit
 status was checked, and of every tenth also its effect. Go: ${go}, ${cgo ? "dynamically linked (cgo)" : "static, as they are released"}; the flannel chain is
-three Go processes and one of Weft. The floor is a C program that makes the same kernel requests and does nothing else. Within 6 % is
-noise.
+three Go processes and one of Weft. The floor is a C program that makes the same kernel requests and does nothing else: the columns
+beside it are what the engine costs. Within 6 % is noise. [README.md](README.md) says how it is measured.
 
 ## Bars
 

@@ -166,6 +166,25 @@ const versions = {
   },
 };
 
+/**
+ * What a runtime asks every few seconds for ever. Go's flannel has no STATUS (nor 1.1.0), so Go's bridge, which asks its
+ * host-local, stands for the chain there; of a floor there is nothing to speak of.
+ */
+const status = {
+  id: "status",
+  rounds: 300,
+  count: 1,
+  rows: [{ step: "STATUS", title: "flannel STATUS chain, 1.1.0 (Go: bridge)" }],
+  prepare: (lane) => fillStore(lane.state("tmpfs", "status"), subnet, 1),
+  steps(lane) {
+    if (lane.isFloor) return [];
+    const state = lane.state("tmpfs", "status");
+    const [plugin, conf] = lane.name === "go" ? ["bridge", bridgeConf(state)] : ["flannel", flannelConf(state)];
+    const stdin = lane.file("status", { ...conf, cniVersion: "1.1.0" });
+    return [call("STATUS", { verb: "STATUS", plugin, exe: lane.exe, stdin, state })];
+  },
+};
+
 /** At the version containerd gives it, whatever the pod's own network says. */
 const loopback = {
   id: "loopback",
@@ -190,6 +209,7 @@ export function scenarios(disk) {
   const flannel = { plugin: "flannel", conf: flannelConf };
   return [
     versions,
+    status,
     loopback,
     chain("flannel-tmpfs", { ...flannel, title: "chain, tmpfs", rounds: 240, place: "tmpfs", check: true }),
     chain("flannel-disk", { ...flannel, title: `chain, ${disk}`, rounds: 240, place: "disk" }),
