@@ -64,7 +64,7 @@ function reserveFirst(
   for (const candidate of candidates(set, last)) {
     if (taken?.has(formatIp(candidate.ip))) continue;
     if (store.reserve(reservation, candidate.ip)) return candidate;
-    taken ??= store.names();
+    taken ??= new Set(store.names());
   }
   return undefined;
 }

@@ -6,7 +6,7 @@ import { capacityOf, formatSet, gives, type RangeSet } from "./ranges.ts";
 import type { Holding } from "./store.ts";
 
 /** How many of a set's addresses are taken, of a directory's names. An address in another spelling takes nothing. */
-export function takenIn(set: RangeSet, names: Iterable<string>): number {
+export function takenIn(set: RangeSet, names: readonly string[]): number {
   let count = 0;
   for (const name of names) {
     const ip = parseIp(name);

@@ -62,11 +62,11 @@ function livesByCache(host: Host, name: string): boolean {
   }
 }
 
-function cachedNames(host: Host): readonly string[] {
+function cachedNames(host: Host): ReadonlySet<string> {
   try {
-    return host.files.list(results);
+    return new Set(host.files.list(results));
   } catch (error) {
-    if (isErrno(error, "ENOENT")) return [];
+    if (isErrno(error, "ENOENT")) return new Set();
     throw error;
   }
 }
@@ -76,8 +76,8 @@ export function withoutTrace(host: Host, network: string, holdings: readonly Hol
   const cached = cachedNames(host);
   const lives = ({ containerId, ifName }: NamedOwner): boolean => {
     const start = `${network}-${containerId}-`;
-    const names = cached.filter((name) => (ifName === undefined ? name.startsWith(start) : name === start + ifName));
-    return names.some((name) => livesByCache(host, name));
+    if (ifName !== undefined) return cached.has(start + ifName) && livesByCache(host, start + ifName);
+    return [...cached].some((name) => name.startsWith(start) && livesByCache(host, name));
   };
   return holdings.filter(({ owner }) => {
     const named = namedOwner(owner);

@@ -26,7 +26,7 @@ export function status({ conf, network }: Request<HostLocalConf>, host: Host): v
     const capacity = capacityOf(set);
     const nearlyAll = capacity - capacity / warnBelowOneIn;
     // Few files in all take few of any set: an IPv6 /64, or a /16, is never counted.
-    if (BigInt(names.size) < nearlyAll) continue;
+    if (BigInt(names.length) < nearlyAll) continue;
     const taken = BigInt(takenIn(set, names));
     if (taken >= capacity) refuseFull(set);
     else if (taken >= nearlyAll)

@@ -32,7 +32,7 @@ export interface Holding {
 /** What may be looked at without the lock: right at some time during the look. A store that is not there is empty. */
 export interface StoreView {
   /** The names of all files, addresses or not. */
-  names(): ReadonlySet<string>;
+  names(): readonly string[];
   /** Who holds the address of this name. Undefined where the name is no address, and where nobody does by now. */
   holding(name: string): Holding | undefined;
   /** Everything that is held. Reads every file: for questions that come up rarely. */
@@ -109,10 +109,12 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
     }
   }
 
+  const names = () => listed(() => files.list(directory));
+
   const view: StoreView = {
-    names: () => new Set(listed(() => files.list(directory))),
+    names,
     holding: holdingOf,
-    holdings: () => holdingsIn(listed(() => files.list(directory))),
+    holdings: () => holdingsIn(names()),
   };
 
   const store: LockedStore = {
