@@ -41,6 +41,7 @@ const table = {
   ELOOP: [40, "too many levels of symbolic links"],
   EPROTO: [71, "protocol error"],
   EOVERFLOW: [75, "value too large for defined data type"],
+  ERESTART: [85, "interrupted system call should be restarted"],
   EMSGSIZE: [90, "message too long"],
   ENOPROTOOPT: [92, "protocol not available"],
   EPROTONOSUPPORT: [93, "protocol not supported"],

@@ -5,7 +5,7 @@ import { bitsOf, type Family } from "../../ip/ip.ts";
 import { macFromBytes } from "../../ip/mac.ts";
 import { attrSet, WireError, type AttrSet, type Table, type UnknownAttr } from "./attrs.ts";
 import { sourceOf, Writer } from "./bytes.ts";
-import { blob, cstring, i32, ip, mac, many, nest, u16, u32, u8 } from "./kinds.ts";
+import { be16, be32, be64, beI32, blob, cstring, i32, ip, mac, many, nest, u16, u32, u8 } from "./kinds.ts";
 
 const inner = attrSet("IN", { small: [1, u8], list: [2, many(u16)] });
 const outer = attrSet("OUT", {
@@ -20,6 +20,10 @@ const outer = attrSet("OUT", {
   nested: [9, nest(inner)],
   flagged: [10, nest(inner, { flagged: true })],
   behind: [11, nest(inner, { header: 8 })],
+  be16: [12, be16],
+  be32: [13, be32],
+  beSigned: [14, beI32],
+  be64: [15, be64],
   words: [0x3fff, many(u32)],
 });
 const anyTable = outer as unknown as AttrSet<Table>;
@@ -62,6 +66,19 @@ describe("encoding", () => {
         "0c000b00 00000000 00000000",
         "07000500 61620000",
       ),
+    );
+  });
+
+  test("network order says so in its name", () => {
+    expect(encoded(outer, { be16: 0x0102, be32: 0xf1020304, beSigned: -2, be64: 0xf102030405060708n })).toEqual(
+      hex("06000c00 01020000", "08000d00 f1020304", "08000e00 fffffffe", "0c000f00 f1020304 05060708"),
+    );
+  });
+
+  test("what does not fit in one attribute is refused", () => {
+    expect(encoded(outer, { raw: new Uint8Array(65531) })).toHaveLength(65536);
+    expect(() => encoded(outer, { raw: new Uint8Array(65532) })).toThrow(
+      new RangeError("attribute 8: 65536 bytes, may have 65535; send less at once"),
     );
   });
 
@@ -154,6 +171,10 @@ const anyValues = fc.record(
     nested: inside,
     flagged: inside,
     behind: inside,
+    be16: fc.nat(0xffff),
+    be32: u32s,
+    beSigned: fc.integer(),
+    be64: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
     words: fc.array(u32s, { minLength: 1, maxLength: 4 }),
   },
   { requiredKeys: [] },

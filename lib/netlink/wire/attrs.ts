@@ -159,7 +159,10 @@ export class AttrSet<T extends Table> {
 function encodeOne(writer: Writer, type: number, kind: Kind<unknown>, value: unknown): void {
   const at = writer.skip(headerBytes);
   kind.encode(writer, value);
-  writer.setU32(at, (writer.length - at) | ((kind.flagged === true ? type | NLA_F_NESTED : type) << 16));
+  const length = writer.length - at;
+  if (length > 0xffff)
+    throw new RangeError(`attribute ${type}: ${length} bytes, may have ${0xffff}; send less at once`);
+  writer.setU32(at, length | ((kind.flagged === true ? type | NLA_F_NESTED : type) << 16));
   writer.align();
 }
 

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ack, fakeSocket, frame, hex } from "../../../testing/golden.ts";
+import { systemError } from "../../host/errno.ts";
 import { attrSet, WireError } from "./attrs.ts";
 import { Conversation, NLM_F_ACK, NLM_F_DUMP, parseFrames, type Request } from "./conversation.ts";
 import { NetlinkError } from "./error.ts";
@@ -174,6 +175,67 @@ describe("exchange", () => {
   test("what the socket throws comes through", () => {
     const socket = fakeSocket(() => []);
     expect(() => new Conversation(socket).exchange([change("a")])).toThrow("a read with nothing left to come");
+  });
+});
+
+describe("transact", () => {
+  const frameOf = (operation: string) => request(operation, 0);
+  const batch = [frameOf("begin"), change("a"), change("b"), change("c"), frameOf("end")];
+  const EAGAIN = () => {
+    throw systemError("recv", 11);
+  };
+  const ENOBUFS = () => {
+    throw systemError("recv", 105);
+  };
+  /** A socket that reads these, one after the other. */
+  const reading = (...reads: (Uint8Array | (() => never))[]) => ({
+    ...fakeSocket(() => []),
+    receive() {
+      const next = reads.shift();
+      if (next === undefined) throw new Error("a read with nothing left to come");
+      return typeof next === "function" ? next() : next;
+    },
+  });
+  const thrownBy = (...reads: (Uint8Array | (() => never))[]) =>
+    refusal(() => new Conversation(reading(...reads)).transact(batch));
+
+  test("goes out in one datagram, and is over with the ack of the last change, the only one asked for", () => {
+    const socket = fakeSocket(() => [ack(4)]);
+    new Conversation(socket).transact(batch);
+    expect(socket.sent).toHaveLength(1);
+    const [sent = new Uint8Array()] = socket.sent;
+    expect(parseFrames(sent).map(({ sequence, flags }) => [sequence, flags])).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 1],
+      [4, 1 | NLM_F_ACK],
+      [5, 1],
+    ]);
+  });
+
+  test("the first refusal is thrown, after the answer to the last", () => {
+    expect(thrownBy(ack(2, 17), ack(3, 2), ack(4))).toMatchObject({ operation: "a", errno: 17 });
+    expect(thrownBy(joined(ack(3, 2), ack(4, 2)))).toMatchObject({ operation: "b", errno: 2 });
+    expect(thrownBy(ack(4, 16))).toMatchObject({ operation: "c", errno: 16 });
+  });
+
+  test("a refusal of the whole is said of its frame, and nothing else is said", () => {
+    expect(thrownBy(ack(1, 85))).toMatchObject({ operation: "begin", errno: 85, errnoName: "ERESTART" });
+  });
+
+  test("answers to what was asked before are passed over", () => {
+    expect(thrownBy(ack(99, 1), frame(16, 3, word(1)), ack(4, 16))).toMatchObject({ operation: "c" });
+  });
+
+  test("more refusals than the socket holds: the first is thrown, the others are not waited for", () => {
+    expect(thrownBy(ENOBUFS, ack(2, 17), ack(3, 17), EAGAIN)).toMatchObject({ operation: "a", errno: 17 });
+    expect(thrownBy(ENOBUFS, ENOBUFS)).toMatchObject({ errno: 105 });
+    expect(thrownBy(EAGAIN)).toMatchObject({ errno: 11, syscall: "recv" });
+  });
+
+  test("needs a frame and a change", () => {
+    expect(() => new Conversation(fakeSocket(() => [])).transact([])).toThrow(TypeError);
+    expect(() => new Conversation(fakeSocket(() => [])).transact([frameOf("begin")])).toThrow(TypeError);
   });
 });
 

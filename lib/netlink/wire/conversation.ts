@@ -1,5 +1,6 @@
 // Requests and replies over one netlink socket: framing, sequence numbers, acks, dumps. struct nlmsghdr of
 // linux/netlink.h: u32 length, u16 type, u16 flags, u32 sequence, u32 port. Knows no protocol on top.
+import { isErrno } from "../../host/errno.ts";
 import type { NetlinkSocket } from "../../host/host.ts";
 import { attrSet, WireError, type AttrSet, type Table } from "./attrs.ts";
 import { sourceOf, Writer } from "./bytes.ts";
@@ -26,6 +27,9 @@ const ackAttrs = attrSet("NLMSGERR_ATTR", { text: [1, cstring], offset: [2, u32]
 
 /** A dump that changed under the reader is asked for again this often; the last answer stands. */
 const interruptedAttempts = 5;
+
+/** A transaction's answers are all there when it has been sent; so long is waited for more after a refusal. */
+const refusedWaitMs = 10;
 
 /** One thing to ask of the kernel. */
 export interface Request {
@@ -131,6 +135,46 @@ export class Conversation {
     }
     if (refusal !== undefined) throw refusal;
     return replies;
+  }
+
+  /**
+   * Sends requests of which the kernel makes all or none. The first frames them: what is wrong with the whole is said of
+   * it. Only the last that asks for an ack gets one, since acks of hundreds would not fit in the socket's memory; a
+   * request that is refused says so by itself, and the first refusal is thrown.
+   */
+  transact(requests: readonly Request[]): void {
+    const lastAck = requests.findLastIndex(({ flags }) => (flags & NLM_F_ACK) !== 0);
+    const { bytes, sent } = this.#compose(
+      requests.map((each, at) => (at === lastAck ? each : { ...each, flags: each.flags & ~NLM_F_ACK })),
+    );
+    const [frame] = sent;
+    const last = sent[lastAck];
+    if (frame === undefined || last === undefined) throw new TypeError("a transaction has a frame and an ack");
+    this.#socket.send(bytes);
+    let refusal: NetlinkError | undefined;
+    for (let open = true; open; ) {
+      for (const reply of this.#rest(refusal)) {
+        const each: Sent | undefined = sent[reply.sequence - frame.sequence];
+        if (each === undefined || reply.type !== NLMSG_ERROR) continue;
+        refusal ??= errorOf(reply, each, bytes);
+        open &&= each !== frame && each !== last;
+      }
+    }
+    if (refusal !== undefined) throw refusal;
+  }
+
+  /**
+   * The next answers of a transaction. Where hundreds are refused, the kernel drops the answers that no longer fit and
+   * says ENOBUFS first: the refusals that did fit are then all there is to hear.
+   */
+  #rest(refusal: NetlinkError | undefined): Frame[] {
+    try {
+      return parseFrames(this.#socket.receive(refusal === undefined ? undefined : refusedWaitMs));
+    } catch (error) {
+      if (refusal === undefined && isErrno(error, "ENOBUFS")) return parseFrames(this.#socket.receive());
+      if (refusal !== undefined && isErrno(error, "EAGAIN")) throw refusal;
+      throw error;
+    }
   }
 
   /** Asks for a list. A list that changed while it was read is read again, at most five times. */

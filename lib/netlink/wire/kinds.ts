@@ -28,6 +28,41 @@ export const i32: Kind<number> = {
   decode: ({ words }, at) => (words[at >>> 2] ?? 0) | 0,
 };
 
+/** Numbers in network order, which netfilter keeps all of its own in. */
+export const be16: Kind<number> = {
+  size: 2,
+  encode(writer, value) {
+    writer.u8(value >>> 8);
+    writer.u8(value);
+  },
+  decode: ({ bytes }, at) => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0),
+};
+
+const swapped = (word: number): number =>
+  ((word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
+
+export const be32: Kind<number> = {
+  size: 4,
+  encode: (writer, value) => writer.u32(swapped(value)),
+  decode: ({ words }, at) => swapped(words[at >>> 2] ?? 0),
+};
+
+export const beI32: Kind<number> = {
+  size: 4,
+  encode: (writer, value) => writer.u32(swapped(value)),
+  decode: ({ words }, at) => swapped(words[at >>> 2] ?? 0) | 0,
+};
+
+export const be64: Kind<bigint> = {
+  size: 8,
+  encode(writer, value) {
+    writer.u32(swapped(Number((value >> 32n) & 0xffffffffn)));
+    writer.u32(swapped(Number(value & 0xffffffffn)));
+  },
+  decode: ({ words }, at) =>
+    (BigInt(swapped(words[at >>> 2] ?? 0)) << 32n) | BigInt(swapped(words[(at >>> 2) + 1] ?? 0)),
+};
+
 /** Text with its terminating zero; what comes after a zero is not part of it. */
 export const cstring: Kind<string> = {
   size: 0,

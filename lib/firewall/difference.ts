@@ -1,0 +1,60 @@
+// What is there beside what should be: the rules that one chain lacks and where they go, and those it has too many.
+import { addRule, delRule, type KernelRule } from "../netlink/nft/rule.ts";
+import { exprsOf, phraseOf, phraseText, type Rule } from "../netlink/nft/phrase.ts";
+import type { ChainRef } from "../netlink/nft/message.ts";
+import type { Request } from "../netlink/wire/conversation.ts";
+import type { PlannedChain } from "./plan.ts";
+
+/** What makes two rules one: what they do, and whose they are. */
+const identity = (rule: Omit<Rule, "comment">, comment: string | undefined): string =>
+  `${phraseText(rule)} comment ${JSON.stringify(comment ?? "")}`;
+
+function identityOf({ exprs, comment }: KernelRule): string | undefined {
+  const rule = phraseOf(exprs);
+  return rule && identity(rule, comment);
+}
+
+export interface Difference {
+  /** Of the plan, and the handle of the rule before which each belongs. */
+  readonly missing: readonly { readonly rule: Rule; readonly before: bigint | undefined }[];
+  /** Of ours, what the plan no longer has. */
+  readonly surplus: readonly KernelRule[];
+}
+
+/** Compares a chain's rules, in the kernel's order, with its plan. */
+export function differenceOf({ rules, owns }: PlannedChain, seen: readonly KernelRule[]): Difference {
+  const first = new Map<string, bigint>();
+  for (const rule of seen) {
+    const key = identityOf(rule);
+    if (key !== undefined && !first.has(key)) first.set(key, rule.handle);
+  }
+  const wanted = new Set(rules.map((rule) => identity(rule, rule.comment)));
+  const surplus = seen.filter((rule) => {
+    if (rule.comment === undefined || owns?.(rule.comment) !== true) return false;
+    const key = identityOf(rule);
+    return key === undefined || !wanted.has(key);
+  });
+  const missing: Difference["missing"][number][] = [];
+  // From the end: a rule that is missing comes before the next of the plan that is there.
+  let before: bigint | undefined;
+  for (const rule of rules.toReversed()) {
+    const there = first.get(identity(rule, rule.comment));
+    if (there === undefined) missing.unshift({ rule, before });
+    else before = there;
+  }
+  return { missing, surplus };
+}
+
+/** The changes that make it so: what has to go first, so that its place is free. */
+export function changesOf(ref: ChainRef, { missing, surplus }: Difference): Request[] {
+  return [
+    ...surplus.map(({ handle }) => delRule(ref, handle)),
+    ...missing.map(({ rule, before }) =>
+      addRule(ref, { exprs: exprsOf(ref.family, rule), comment: rule.comment, before }),
+    ),
+  ];
+}
+
+/** A missing rule as people read it. */
+export const missingText = ({ family, table, chain }: ChainRef, rule: Rule): string =>
+  `${family} ${table} ${chain}: ${phraseText(rule)}${rule.comment === undefined ? "" : ` comment "${rule.comment}"`}`;

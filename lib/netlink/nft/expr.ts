@@ -1,0 +1,89 @@
+// Expressions: what the kernel runs for each packet that meets a rule, one after the other, over registers. Tables of
+// linux/netfilter/nf_tables.h for those that our rules are made of; any other keeps its bytes, so that a rule of somebody
+// else's is read whole. Numbers are in network order, data as in the packet.
+import { attrSet, type AttrSet, type Infer, type Kind, type Table } from "../wire/attrs.ts";
+import { be32, be64, beI32, blob, cstring, nest, u8 } from "../wire/kinds.ts";
+
+const nested = { flagged: true } as const;
+
+const verdictAttrs = attrSet("NFTA_VERDICT", { code: [1, beI32], chain: [2, cstring] });
+/** A value, or a verdict where the register is 0. */
+export const dataAttrs = attrSet("NFTA_DATA", { value: [1, blob], verdict: [2, nest(verdictAttrs, nested)] });
+const data = nest(dataAttrs, nested);
+export type Data = Infer<typeof dataAttrs>;
+
+/** NFT_JUMP and the like; a drop and an accept are NF_DROP and NF_ACCEPT of linux/netfilter.h. */
+export const verdictCodes = { drop: 0, accept: 1, jump: -3, goto: -4, return: -5 } as const;
+
+const tables = {
+  /** Loads what the kernel knows of a packet into a register, or sets it from one. */
+  meta: attrSet("NFTA_META", { dreg: [1, be32], key: [2, be32], sreg: [3, be32] }),
+  payload: attrSet("NFTA_PAYLOAD", { dreg: [1, be32], base: [2, be32], offset: [3, be32], len: [4, be32] }),
+  ct: attrSet("NFTA_CT", { dreg: [1, be32], key: [2, be32], direction: [3, u8], sreg: [4, be32] }),
+  fib: attrSet("NFTA_FIB", { dreg: [1, be32], result: [2, be32], flags: [3, be32] }),
+  bitwise: attrSet("NFTA_BITWISE", {
+    sreg: [1, be32],
+    dreg: [2, be32],
+    len: [3, be32],
+    mask: [4, data],
+    xor: [5, data],
+    op: [6, be32],
+    data: [7, data],
+  }),
+  /** Ends the rule where the comparison fails. */
+  cmp: attrSet("NFTA_CMP", { sreg: [1, be32], op: [2, be32], data: [3, data] }),
+  immediate: attrSet("NFTA_IMMEDIATE", { dreg: [1, be32], data: [2, data] }),
+  lookup: attrSet("NFTA_LOOKUP", {
+    set: [1, cstring],
+    sreg: [2, be32],
+    dreg: [3, be32],
+    setId: [4, be32],
+    flags: [5, be32],
+  }),
+  nat: attrSet("NFTA_NAT", {
+    type: [1, be32],
+    family: [2, be32],
+    addrMin: [3, be32],
+    addrMax: [4, be32],
+    protoMin: [5, be32],
+    protoMax: [6, be32],
+    flags: [7, be32],
+  }),
+  masq: attrSet("NFTA_MASQ", { flags: [1, be32], protoMin: [2, be32], protoMax: [3, be32] }),
+  counter: attrSet("NFTA_COUNTER", { bytes: [1, be64], packets: [2, be64] }),
+} as const;
+
+type Tables = typeof tables;
+export type ExprName = keyof Tables;
+type Known = { [Name in ExprName]: { readonly name: Name; readonly data: Infer<Tables[Name]> } }[ExprName];
+
+/** One the tables lack: `of` is the kernel's name for it. */
+export interface ForeignExpr {
+  readonly name: "foreign";
+  readonly of: string;
+  readonly bytes: Uint8Array;
+}
+
+export type Expr = Known | ForeignExpr;
+
+const heard = attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, blob] });
+const foreign = attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, { ...blob, flagged: true }] });
+
+/** NFTA_EXPR_NAME and NFTA_EXPR_DATA, whose table the name decides. */
+export const expr: Kind<Expr> = {
+  size: 0,
+  flagged: true,
+  encode(writer, value) {
+    if (value.name === "foreign") return foreign.encode(writer, { name: value.of, data: value.bytes });
+    const set = tables[value.name] as unknown as AttrSet<Table>;
+    attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, nest(set, nested)] }).encode(writer, value);
+  },
+  decode(source, at, end) {
+    const { name = "", data: bytes = new Uint8Array(0) } = heard.read(source, at, end);
+    if (!Object.hasOwn(tables, name)) return { name: "foreign", of: name, bytes };
+    const from = bytes.byteOffset - source.bytes.byteOffset;
+    return { name, data: tables[name as ExprName].read(source, from, from + bytes.length) } as Expr;
+  },
+  // For the names in errors: which expression it is, the kernel does not tell.
+  inside: { offset: 0, set: heard as unknown as AttrSet<Table> },
+};

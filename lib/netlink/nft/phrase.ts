@@ -1,0 +1,200 @@
+// Rules as data: `{ match, then, comment }` and the kernel's expressions, both ways. What is there and what should be are
+// compared here, as text that reads like nft's, since the kernel fills in things that nobody asked for.
+//
+// It knows what our own rules are made of. A rule of which it does not understand everything is nobody's equal.
+import { ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
+import { verdictCodes, type Expr } from "./expr.ts";
+import { assumptionOf, endpointText, matchOf, matchText, portBytes, testOf, type Load, type Match } from "./match.ts";
+import type { NftFamily } from "./message.ts";
+
+export type Then =
+  | "accept"
+  | "drop"
+  | "return"
+  | "masquerade"
+  | { readonly jump: string }
+  | { readonly goto: string }
+  | { readonly dnat: { readonly ip: Ip; readonly port: number } };
+
+export interface Rule {
+  readonly match: readonly Match[];
+  readonly then: Then;
+  readonly comment?: string | undefined;
+}
+
+// enum nft_cmp_ops, enum nft_nat_types, AF_*
+const NFT_CMP_EQ = 0;
+const NFT_CMP_NEQ = 1;
+const NFT_NAT_DNAT = 1;
+const addressFamilies = { 4: 2, 6: 10 } as const;
+/** NF_NAT_RANGE_MAP_IPS, NF_NAT_RANGE_PROTO_SPECIFIED: they follow from the registers that are given. */
+const impliedNatFlags = 3;
+
+/** The expressions of a rule in a table of this family. */
+export function exprsOf(family: NftFamily, { match, then }: Rule): Expr[] {
+  return [...withAssumptions(family, match).flatMap(matchExprs), ...thenExprs(then)];
+}
+
+/** In `ip` and `ip6` every packet is of that family; elsewhere that has to be asked first, as a port's protocol has. */
+function withAssumptions(family: NftFamily, match: readonly Match[]): Match[] {
+  const all: Match[] = [];
+  for (const each of match) {
+    const assumed = assumptionOf(each);
+    if (assumed?.field === "nfproto" && family !== "inet") {
+      if (family !== (assumed.is === "ipv4" ? "ip" : "ip6"))
+        throw new TypeError(`${matchText(each)} in a table of family ${family}: its packets have no such address`);
+    } else if (assumed !== undefined && !all.some((earlier) => matchText(earlier) === matchText(assumed))) {
+      all.push(assumed);
+    }
+    all.push(each);
+  }
+  return all;
+}
+
+function matchExprs(match: Match): Expr[] {
+  const { load, mask, bytes, equal } = testOf(match);
+  const masked: Expr[] =
+    mask === undefined
+      ? []
+      : [
+          {
+            name: "bitwise",
+            data: {
+              sreg: 1,
+              dreg: 1,
+              len: mask.length,
+              mask: { value: mask },
+              xor: { value: new Uint8Array(mask.length) },
+            },
+          },
+        ];
+  const op = equal ? NFT_CMP_EQ : NFT_CMP_NEQ;
+  return [loadExpr(load), ...masked, { name: "cmp", data: { sreg: 1, op, data: { value: bytes } } }];
+}
+
+function loadExpr(load: Load): Expr {
+  const [name, first, second, third] = load;
+  if (name === "payload") return { name, data: { dreg: 1, base: first, offset: second, len: third } };
+  if (name === "fib") return { name, data: { dreg: 1, result: first, flags: second } };
+  return { name, data: { dreg: 1, key: first } };
+}
+
+function thenExprs(then: Then): Expr[] {
+  if (then === "masquerade") return [{ name: "masq", data: {} }];
+  if (typeof then === "string")
+    return [{ name: "immediate", data: { dreg: 0, data: { verdict: { code: verdictCodes[then] } } } }];
+  if ("dnat" in then) {
+    const { ip, port } = then.dnat;
+    return [
+      { name: "immediate", data: { dreg: 1, data: { value: ipBytes(ip) } } },
+      { name: "immediate", data: { dreg: 2, data: { value: portBytes(port) } } },
+      { name: "nat", data: { type: NFT_NAT_DNAT, family: addressFamilies[ip.family], addrMin: 1, protoMin: 2 } },
+    ];
+  }
+  const verdict =
+    "jump" in then ? { code: verdictCodes.jump, chain: then.jump } : { code: verdictCodes.goto, chain: then.goto };
+  return [{ name: "immediate", data: { dreg: 0, data: { verdict } } }];
+}
+
+/** What a register holds: bytes of the packet, masked or not, or a value of the rule's own. */
+type Register = { readonly load: Load; readonly mask?: Uint8Array | undefined } | { readonly value: Uint8Array };
+
+/** What expressions mean; undefined where some of it is nothing that our rules say. */
+export function phraseOf(exprs: readonly Expr[]): Omit<Rule, "comment"> | undefined {
+  const registers = new Map<number, Register>();
+  const match: Match[] = [];
+  let then: Then | undefined;
+  for (const expr of exprs) {
+    if (then !== undefined) return undefined;
+    const loaded = loadOf(expr);
+    if (loaded !== undefined) {
+      registers.set(loaded.register, loaded);
+    } else if (expr.name === "bitwise") {
+      const { sreg = 0, dreg = 0, mask, xor, op = 0 } = expr.data;
+      const from = registers.get(sreg);
+      if (from === undefined || !("load" in from) || from.mask !== undefined || op !== 0) return undefined;
+      if (mask?.value === undefined || xor?.value?.every((byte) => byte === 0) !== true) return undefined;
+      registers.set(dreg, { load: from.load, mask: mask.value });
+    } else if (expr.name === "cmp") {
+      const from = registers.get(expr.data.sreg ?? 0);
+      const { op, data } = expr.data;
+      if (from === undefined || !("load" in from) || data?.value === undefined) return undefined;
+      if (op !== NFT_CMP_EQ && op !== NFT_CMP_NEQ) return undefined;
+      const found = matchOf({ ...from, bytes: data.value, equal: op === NFT_CMP_EQ }, match);
+      if (found === undefined) return undefined;
+      match.push(found);
+    } else if (expr.name === "immediate" && expr.data.dreg !== 0 && expr.data.data?.value !== undefined) {
+      registers.set(expr.data.dreg ?? 0, { value: expr.data.data.value });
+    } else {
+      then = thenOf(expr, registers);
+      if (then === undefined) return undefined;
+    }
+  }
+  return then && { match, then };
+}
+
+function loadOf(expr: Expr): { readonly register: number; readonly load: Load } | undefined {
+  const load = ((): Load | undefined => {
+    switch (expr.name) {
+      case "meta":
+        return ["meta", expr.data.key ?? -1];
+      case "ct":
+        return expr.data.direction === undefined ? ["ct", expr.data.key ?? -1] : undefined;
+      case "fib":
+        return ["fib", expr.data.result ?? -1, expr.data.flags ?? -1];
+      case "payload":
+        return ["payload", expr.data.base ?? -1, expr.data.offset ?? -1, expr.data.len ?? -1];
+      default:
+        return undefined;
+    }
+  })();
+  const register = "data" in expr && "dreg" in expr.data ? expr.data.dreg : undefined;
+  return load === undefined || register === undefined ? undefined : { register, load };
+}
+
+function thenOf(expr: Expr, registers: ReadonlyMap<number, Register>): Then | undefined {
+  if (expr.name === "masq") {
+    const { flags = 0, protoMin } = expr.data;
+    return flags === 0 && protoMin === undefined ? "masquerade" : undefined;
+  }
+  if (expr.name === "nat") {
+    const { type, addrMin = 0, addrMax = addrMin, protoMin = 0, protoMax = protoMin, flags = 0 } = expr.data;
+    const address = registers.get(addrMin);
+    const port = registers.get(protoMin);
+    if (type !== NFT_NAT_DNAT || addrMax !== addrMin || protoMax !== protoMin || (flags & ~impliedNatFlags) !== 0)
+      return undefined;
+    if (address === undefined || port === undefined || !("value" in address) || !("value" in port)) return undefined;
+    const ip = ipFromBytes(address.value);
+    const [high = 0, low = 0] = port.value;
+    if (ip === undefined || port.value.length !== 2 || expr.data.family !== addressFamilies[ip.family])
+      return undefined;
+    return { dnat: { ip, port: high * 256 + low } };
+  }
+  if (expr.name !== "immediate") return undefined;
+  const { code, chain } = expr.data.data?.verdict ?? {};
+  if (chain !== undefined && code === verdictCodes.jump) return { jump: chain };
+  if (chain !== undefined && code === verdictCodes.goto) return { goto: chain };
+  return (["accept", "drop", "return"] as const).find((name) => verdictCodes[name] === code);
+}
+
+function thenText(then: Then): string {
+  if (typeof then === "string") return then;
+  if ("dnat" in then) return `dnat to ${endpointText(then.dnat.ip, then.dnat.port)}`;
+  return "jump" in then ? `jump ${then.jump}` : `goto ${then.goto}`;
+}
+
+/**
+ * The rule as nft lists it, without its comment. Two rules that do the same in one chain have one text: what a match
+ * assumes is left out, whether it was asked for or put there.
+ */
+export function phraseText({ match, then }: Omit<Rule, "comment">): string {
+  const words = match.flatMap((each, at) => {
+    const text = matchText(each);
+    const assumed = match.slice(at + 1).some((later) => {
+      const assumption = assumptionOf(later);
+      return assumption !== undefined && matchText(assumption) === text;
+    });
+    return assumed ? [] : [text];
+  });
+  return [...words, thenText(then)].join(" ");
+}

@@ -1,0 +1,103 @@
+// Rules as the kernel has them: NFTA_RULE_* of linux/netfilter/nf_tables.h, a list of expressions in a chain. What
+// expressions mean is phrase.ts's to say.
+import { attrSet } from "../wire/attrs.ts";
+import { NLM_F_CREATE, type Request } from "../wire/conversation.ts";
+import { be64, blob, cstring, many, nest } from "../wire/kinds.ts";
+import { chainName } from "./chain.ts";
+import { expr, type Expr } from "./expr.ts";
+import { change, list, need, nfgenmsgBytes, opened, type ChainRef, type TableRef } from "./message.ts";
+import { tableName } from "./table.ts";
+import { commentData, commentIn } from "./userdata.ts";
+
+const NLM_F_APPEND = 0x800;
+
+const listAttrs = attrSet("NFTA_LIST", { elem: [1, many(expr)] });
+const ruleAttrs = attrSet("NFTA_RULE", {
+  table: [1, cstring],
+  chain: [2, cstring],
+  handle: [3, be64],
+  exprs: [4, nest(listAttrs, { flagged: true })],
+  position: [6, be64],
+  userdata: [7, blob],
+});
+
+export interface KernelRule extends ChainRef {
+  /** Its own in its table for ever: a handle is not given twice. */
+  readonly handle: bigint;
+  readonly exprs: readonly Expr[];
+  readonly comment: string | undefined;
+}
+
+export interface NewRule {
+  readonly exprs: readonly Expr[];
+  readonly comment?: string | undefined;
+  /** The handle of the rule that it comes before; otherwise it is the last of its chain. */
+  readonly before?: bigint | undefined;
+}
+
+/** Adds a rule; ENOENT where its chain, or one it jumps to, is missing. */
+export function addRule(ref: ChainRef, { exprs, comment, before }: NewRule): Request {
+  const userdata = commentData(comment);
+  return change(
+    {
+      operation: `add rule ${chainName(ref)}`,
+      message: "newRule",
+      family: ref.family,
+      attrs: (writer) =>
+        ruleAttrs.encode(writer, {
+          table: ref.table,
+          chain: ref.chain,
+          position: before,
+          exprs: { elem: exprs },
+          userdata,
+        }),
+      set: ruleAttrs,
+    },
+    before === undefined ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE,
+  );
+}
+
+/** Deletes one rule; ENOENT when it is gone. */
+export const delRule = (ref: ChainRef, handle: bigint): Request =>
+  change({
+    operation: `delete rule ${chainName(ref)} handle ${handle}`,
+    message: "delRule",
+    family: ref.family,
+    attrs: (writer) => ruleAttrs.encode(writer, { table: ref.table, chain: ref.chain, handle }),
+    set: ruleAttrs,
+  });
+
+/** Deletes all rules of a chain. */
+export const flushChain = (ref: ChainRef): Request =>
+  change({
+    operation: `flush chain ${chainName(ref)}`,
+    message: "delRule",
+    family: ref.family,
+    attrs: (writer) => ruleAttrs.encode(writer, { table: ref.table, chain: ref.chain }),
+    set: ruleAttrs,
+  });
+
+/** Asks for the rules of a table, or of one chain: the kernel leaves out the others. */
+export const listRules = (ref: TableRef & { readonly chain?: string }): Request =>
+  list({
+    operation: `list rules ${tableName(ref)}${ref.chain === undefined ? "" : ` ${ref.chain}`}`,
+    message: "getRule",
+    family: ref.family,
+    attrs: (writer) => ruleAttrs.encode(writer, { table: ref.table, chain: ref.chain }),
+    set: ruleAttrs,
+  });
+
+/** Reads NFT_MSG_NEWRULE; undefined for one of a family nobody here has heard of. */
+export function decodeRule(payload: Uint8Array): KernelRule | undefined {
+  const from = opened(payload);
+  if (from === undefined) return undefined;
+  const { table, chain, handle, exprs, userdata } = ruleAttrs.read(from.source, nfgenmsgBytes, payload.length);
+  return {
+    family: from.family,
+    table: need(table, "NFTA_RULE.table"),
+    chain: need(chain, "NFTA_RULE.chain"),
+    handle: need(handle, "NFTA_RULE.handle"),
+    exprs: exprs?.elem ?? [],
+    comment: commentIn(userdata),
+  };
+}

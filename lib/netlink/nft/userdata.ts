@@ -1,0 +1,37 @@
+// Comments. The kernel keeps a few bytes with each object and never looks at them; nft writes and shows comments in them,
+// as type, length, value (one byte each for the first two), the text ending in a zero.
+import { utf8Bytes } from "../../host/utf8.ts";
+import { textIn } from "../wire/bytes.ts";
+
+/** NFTNL_UDATA_*_COMMENT: the same number in tables, chains, rules and elements. */
+const commentType = 0;
+
+/** More than so many bytes nft refuses to write, though the kernel would keep them. */
+export const maxCommentBytes = 128;
+
+/** The user data that holds this comment, and nothing where there is none. */
+export function commentData(comment: string | undefined, type = commentType): Uint8Array | undefined {
+  if (comment === undefined) return undefined;
+  const text = utf8Bytes(comment);
+  if (text.length > maxCommentBytes)
+    throw new RangeError(`comment "${comment}": ${text.length} bytes, may have ${maxCommentBytes}; shorten it`);
+  const data = new Uint8Array(text.length + 3);
+  data.set([type, text.length + 1]);
+  data.set(text, 2);
+  return data;
+}
+
+/** The comment in user data. What is there is for its writer to know: bytes that make no sense hold no comment. */
+export function commentIn(data: Uint8Array | undefined, type = commentType): string | undefined {
+  if (data === undefined) return undefined;
+  for (let at = 0; at + 2 <= data.length; ) {
+    const end = at + 2 + (data[at + 1] ?? 0);
+    if (end > data.length) return undefined;
+    if (data[at] === type) {
+      const zero = data.indexOf(0, at + 2);
+      return textIn(data, at + 2, zero < 0 || zero > end ? end : zero);
+    }
+    at = end;
+  }
+  return undefined;
+}
