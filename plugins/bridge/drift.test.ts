@@ -160,6 +160,19 @@ describeWith(["cell", "ip", "ping"], "the subnet of a network changes", () => {
     expect(await on.addrs("cni0")).toEqual(["10.244.7.1/24"]);
   });
 
+  test("a bridge that another tool made keeps the MAC it had before our ports joined, though ADDs meet on it", async () => {
+    await on.node.run("ip", "link", "add", "cni0", "type", "bridge");
+    await on.node.run("ip", "link", "set", "cni0", "up");
+    const mac = (await on.link("cni0"))?.address;
+    // An ADD of another range has its port on the bridge, which has taken on that port's MAC, and then is done first.
+    const other = await on.node.container("b");
+    await on.add({ netns: other, conf: { ...now, ipam: undefined, isGateway: false }, containerId: "c1" });
+    expect((await on.link("cni0"))?.address).toMatch(/^fe:/);
+    on.ipam.during = () => spawnSync("ip", ["link", "set", "cni0", "address", mac ?? ""]);
+    await on.add({ netns: pod, conf: now, ips: nowIps });
+    expect((await on.link("cni0"))?.address).toBe(mac);
+  });
+
   test("an operator's alias stays, and then nothing is replaced", async () => {
     await on.node.run("ip", "link", "add", "cni0", "alias", "mine", "type", "bridge");
     await on.node.run("ip", "link", "set", "cni0", "alias", "mine");

@@ -48,7 +48,8 @@ export function ensureGateways(
       });
     const claim: Claim = { ...place, subnets: place.subnets() };
     let present = look();
-    for (const wanted of lacks(present)) {
+    const lacking = lacks(present);
+    for (const wanted of lacking) {
       const others = present.filter((each) => !isIn(gateways)(each));
       const outdated = others.filter((other) => mustGo(node, now, other, wanted, claim));
       try {
@@ -62,21 +63,18 @@ export function ensureGateways(
         if (!isErrno(error, "EEXIST", "EADDRNOTAVAIL") || !isIn(look())(wanted))
           throw inContext(error, `could not add IP address ${formatPrefix(wanted)} to "${link.name}"`, host);
       }
-      for (const other of outdated) {
+      // What the configuration asks for needs no word.
+      for (const other of place.forceAddress ? [] : outdated)
         host.log(`bridge: replaced ${formatPrefix(other)} of "${link.name}" by ${formatPrefix(wanted)}`);
-      }
       const gone = outdated.filter((other) => !isKept(node, ifIndex, other, wanted, claim));
       present = [...present.filter((each) => !isIn(gone)(each)), wanted];
     }
     const alias = recordIn(now.alias, network, gateways, present);
+    if (lacking.length === 0 && alias === undefined) return;
     // To set a MAC is to keep it: a bridge that another tool made stops following its ports. It keeps the one it had
-    // before ours joined, which its neighbours know.
-    node.change(
-      setLink(ifIndex, {
-        ...(link.mac === undefined ? {} : { mac: link.mac }),
-        ...(alias === undefined ? {} : { alias }),
-      }),
-    );
+    // before ours joined, which its neighbours know; unless that was the MAC of another new port of ours.
+    const mac = link.mac?.startsWith("fe:") ? now.mac : link.mac;
+    node.change(setLink(ifIndex, { ...(mac === undefined ? {} : { mac }), ...(alias === undefined ? {} : { alias }) }));
   });
 }
 
