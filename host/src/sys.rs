@@ -315,6 +315,21 @@ fn fstat<'js>(ctx: Ctx<'js>, fd: i32) -> Result<Array<'js>> {
     stat_array(&ctx, &stat)
 }
 
+fn access(ctx: Ctx<'_>, path: String, mode: i32) -> Result<()> {
+    with_path(&ctx, "access", &path, |path| unsafe { libc::access(path, mode) } as i64).map(drop)
+}
+
+fn statfs<'js>(ctx: Ctx<'js>, path: String) -> Result<Array<'js>> {
+    let mut stat = unsafe { std::mem::zeroed::<libc::statfs>() };
+    let into = &raw mut stat;
+    with_path(&ctx, "statfs", &path, |path| unsafe { libc::statfs(path, into) } as i64)?;
+    let array = Array::new(ctx)?;
+    array.set(0, stat.f_bfree as f64)?;
+    array.set(1, stat.f_files as f64)?;
+    array.set(2, stat.f_ffree as f64)?;
+    Ok(array)
+}
+
 fn fstatfs(ctx: Ctx<'_>, fd: i32) -> Result<f64> {
     let mut stat = unsafe { std::mem::zeroed::<libc::statfs>() };
     with_fd(&ctx, "fstatfs", || unsafe { libc::fstatfs(fd, &mut stat) } as i64)?;
@@ -461,6 +476,8 @@ host_module! {
     "filesContaining" => files_containing,
     "stat" => stat,
     "fstat" => fstat,
+    "access" => access,
+    "statfs" => statfs,
     "fstatfs" => fstatfs,
     "flock" => flock,
     "setns" => setns,

@@ -209,26 +209,29 @@ test("a file is synced before it is published", () => {
   expect(calls).toEqual("openUnnamed fchmod write fsync link".split(" "));
 });
 
-describe("tryToWrite", () => {
-  test("tries with a nameless file, and leaves nothing", () => {
-    const before = openDescriptors();
-    expect(callsOf((over) => over.tryToWrite(directory, 100))).toEqual(["openUnnamed", "write", "close"]);
+describe("checkWritable", () => {
+  test("looks, and writes nothing", () => {
+    expect(callsOf((over) => over.checkWritable(directory))).toEqual(["access", "statfs"]);
     expect(fs.readdirSync(directory)).toEqual([]);
-    expect(openDescriptors()).toBe(before);
   });
 
-  test.each(["openUnnamed", "write"] as const)("a refused %s comes through", (refused) => {
-    const before = openDescriptors();
-    const full = filesOver({ ...sys, [refused]: () => expectRefusal(refused) });
-    expect(() => full.tryToWrite(directory, 100)).toThrow("no space left on device");
-    expect(openDescriptors()).toBe(before);
+  test("a refusal comes through", () => {
+    expect(() => filesOver(sys).checkWritable(at("missing"))).toThrow(
+      `access ${at("missing")}/: no such file or directory`,
+    );
+    fs.writeFileSync(at("file"), "", { mode: 0o755 });
+    expect(() => filesOver(sys).checkWritable(at("file"))).toThrow("not a directory");
   });
 
-  test("where there are no nameless files, that the directory takes files at all is enough", () => {
-    const openUnnamed = () => {
-      throw systemError("open", EOPNOTSUPP, directory);
-    };
-    expect(callsOf((over) => over.tryToWrite(directory, 100), { openUnnamed })).toEqual(["openUnnamed"]);
+  test.each([
+    ["no block is free", [0, 10, 10], "no space left on device"],
+    ["no inode is free", [10, 10, 0], "no space left on device"],
+    ["inodes are not counted", [10, 0, 0], undefined],
+  ] as const)("%s", (_, [blocks, inodes, freeInodes], message) => {
+    const files = filesOver({ ...sys, statfs: () => [blocks, inodes, freeInodes] });
+    const check = () => files.checkWritable(directory);
+    if (message === undefined) expect(check).not.toThrow();
+    else expect(check).toThrow(message);
   });
 });
 

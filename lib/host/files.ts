@@ -11,6 +11,11 @@ const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
 
 const ENOENT = 2;
+const ENOSPC = 28;
+
+// unistd.h
+const W_OK = 2;
+const X_OK = 1;
 
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
@@ -205,19 +210,12 @@ export function filesOver(sys: Sys): Files {
       };
     },
 
-    tryToWrite(directory, byteCount) {
-      let fd: number;
-      try {
-        fd = sys.openUnnamed(directory, 0o600);
-      } catch (error) {
-        if (knowsNoUnnamed(error)) return;
-        throw error;
-      }
-      try {
-        sys.write(fd, "x".repeat(byteCount));
-      } finally {
-        sys.close(fd);
-      }
+    checkWritable(directory) {
+      // The slash lets nothing but a directory be one.
+      sys.access(`${directory}/`, W_OK | X_OK);
+      const [freeBlocks, inodes, freeInodes] = sys.statfs(directory);
+      // Some file systems make inodes as they go, and count none.
+      if (freeBlocks === 0 || (inodes > 0 && freeInodes === 0)) throw systemError("write", ENOSPC, directory);
     },
 
     syncDirectory,

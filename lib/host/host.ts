@@ -51,11 +51,8 @@ export interface Files {
    * It is gone with the process when never published.
    */
   prepare(directory: string, text: string, mode: number): PreparedFile;
-  /**
-   * Throws what making a file of so many bytes in a directory would throw, and leaves nothing behind. On a file system
-   * that has no nameless files it finds out only whether anything may be written there.
-   */
-  tryToWrite(directory: string, byteCount: number): void;
+  /** Throws what making a file in a directory would throw, as far as can be seen without making one. Writes nothing. */
+  checkWritable(directory: string): void;
   /** A complete, synced copy under a name that must be free, closed before this returns: an executable can be run at once. */
   copy(from: string, to: string, mode: number): void;
   /** A second name for what is at `from`, a symlink itself not followed; false where the name is taken. */

@@ -29,6 +29,8 @@ declare module "host" {
   export const filesContaining: Sys["filesContaining"];
   export const stat: Sys["stat"];
   export const fstat: Sys["fstat"];
+  export const access: Sys["access"];
+  export const statfs: Sys["statfs"];
   export const fstatfs: Sys["fstatfs"];
   export const flock: Sys["flock"];
   export const setns: Sys["setns"];

@@ -163,6 +163,12 @@ export const sys: Sys = {
   stat: (path, follow) =>
     viaFs("stat", path, () => statOf((follow ? fs.statSync : fs.lstatSync)(path, { bigint: true }))),
   fstat: (fd) => viaFs("fstat", undefined, () => statOf(fs.fstatSync(fd, { bigint: true }))),
+  access: (path, mode) => viaFs("access", path, () => fs.accessSync(path, mode)),
+  statfs: (path) =>
+    viaFs("statfs", path, () => {
+      const { bfree, files, ffree } = fs.statfsSync(path);
+      return [bfree, files, ffree];
+    }),
   fstatfs: (fd) => viaFs("fstatfs", undefined, () => fs.statfsSync(`/proc/self/fd/${fd}`).type),
   flock(fd, timeoutMs) {
     const deadline = performance.now() + timeoutMs;

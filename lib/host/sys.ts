@@ -52,6 +52,10 @@ export interface Sys {
   /** stat(2), or lstat(2) where a symlink itself is meant: [st_dev, st_ino, st_mode, st_size, mtime in ms with a fraction]; dev and ino as decimal text. */
   stat(path: string, follow: boolean): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
   fstat(fd: number): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
+  /** access(2): whether this process may read (4), write (2), search (1). */
+  access(path: string, mode: number): void;
+  /** statfs(2): [f_bfree, f_files, f_ffree]; what only root may use counts as free. */
+  statfs(path: string): [freeBlocks: number, inodes: number, freeInodes: number];
   /** f_type of fstatfs(2). */
   fstatfs(fd: number): number;
   /** flock(2) LOCK_EX; false when the time is up. */

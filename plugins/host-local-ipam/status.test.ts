@@ -42,12 +42,12 @@ describe("an ADD could succeed", () => {
     expect(fs.existsSync(store.dataDir)).toBe(false);
   });
 
-  test("it costs a nameless file and a look at the names: no content, no lock", async () => {
+  test("it costs three looks: nothing is written, no content read, no lock taken", async () => {
     hold(2, 5);
     store.put("lock", "");
     const before = store.entries();
-    expect(await callsOf(small)).toEqual(["openUnnamed", "write", "close", "readdir"]);
-    expect(await callsOf({ ranges: [[{ subnet: "10.0.0.0/8" }], [{ subnet: "fd00::/64" }]] })).toHaveLength(4);
+    expect(await callsOf(small)).toEqual(["access", "statfs", "readdir"]);
+    expect(await callsOf({ ranges: [[{ subnet: "10.0.0.0/8" }], [{ subnet: "fd00::/64" }]] })).toHaveLength(3);
     expect(store.entries()).toEqual(before);
     expect(store.said).toEqual([]);
   });
@@ -117,16 +117,8 @@ test("a file where the directory would be is 50", async () => {
   const { code, message } = await store.refusal("STATUS", small);
   expect([code, message]).toEqual([
     50,
-    `no reservation can be written in ${store.directory}: open ${store.directory}: not a directory`,
+    `no reservation can be written in ${store.directory}: access ${store.directory}/: not a directory`,
   ]);
-});
-
-test("a file system without nameless files is taken at its word", async () => {
-  hold(2, 3);
-  const openUnnamed = () => {
-    throw Object.assign(new Error("not supported"), { errno: 95, syscall: "open" });
-  };
-  await store.call("STATUS", small, { over: { openUnnamed } });
 });
 
 describeWith(["cell"], "a store that cannot be written to", () => {

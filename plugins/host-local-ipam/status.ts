@@ -1,4 +1,4 @@
-// STATUS is asked every few seconds for as long as the node runs: one nameless file, one look at the names, no lock and
+// STATUS is asked every few seconds for as long as the node runs: nothing is written, one look at the names, no lock and
 // no content. Only a full set is looked into.
 import { toCniError } from "../../lib/cni/boundary.ts";
 import { CniError } from "../../lib/cni/error.ts";
@@ -10,9 +10,6 @@ import { exhaustion, takenIn } from "./fullness.ts";
 import { capacityOf, formatSet, gives, type RangeSet } from "./ranges.ts";
 import { leftBehind, withoutTrace } from "./reclaim.ts";
 import { openStore } from "./store.ts";
-
-/** An owner is no longer than this: two names of Kubernetes' length. */
-const reservationBytes = 128;
 
 /** Fewer free than one in this many is worth a warning. */
 const warnBelowOneIn = 10n;
@@ -48,7 +45,7 @@ export function status({ conf, network }: Request<HostLocalConf>, host: Host): v
 /** A reservation could not be written now, in the network's directory or, before the first ADD, where it will be made. */
 function refuseUnwritable(host: Host, directory: string): void {
   try {
-    host.files.tryToWrite(directory, reservationBytes);
+    host.files.checkWritable(directory);
   } catch (error) {
     const slash = directory.lastIndexOf("/");
     const parent = slash < 0 ? "." : directory.slice(0, slash) || "/";
