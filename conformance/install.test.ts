@@ -43,8 +43,8 @@ describeWith(["cell", "go", "ip"], "weft install", () => {
         exit: 0,
         stderr: expect.stringMatching(new RegExp(`^CNI ${name} plugin v\\d`)),
       });
-    const same = `cmp ${ours}/weft ${directory}/weft && stat -c '%i %h %a' ${directory}/* | sort -u`;
-    expect(await cell.shell(same)).toMatch(/^\d+ 5 755\n$/);
+    const same = `cmp ${ours}/weft ${directory}/weft && stat -c '%i %h %a' ${directory}/* | sort -u -k 2`;
+    expect(await cell.shell(same)).toMatch(/^\d+ 1 755\n\d+ 4 755\n$/);
 
     await cell.addPod("pod");
     cell.write("/run/net.d/10.conflist", JSON.stringify(ownConflist("1.0.0")));
@@ -59,6 +59,20 @@ describeWith(["cell", "go", "ip"], "weft install", () => {
       /^flannel: put back what was there before\n/,
     );
     expect(await look(cell)).toBe(before);
+  });
+
+  test("kube-flannel's DaemonSet, which copies its flannel into the file that is there, reaches no other name", async () => {
+    await using cell = await openNode();
+    const before = await cell.shell(`cd ${directory} && sha256sum *`);
+    await weft(cell, "install", directory);
+    await cell.shell(`cp -f ${reference}/flannel ${directory}/flannel`);
+    expect((await cell.run(`${directory}/flannel`)).stderr).toContain("CNI flannel plugin version");
+    for (const name of ["bridge", "host-local", "loopback"])
+      expect((await cell.run(`${directory}/${name}`)).stderr).toMatch(new RegExp(`^CNI ${name} plugin v\\d`));
+    expect((await weft(cell, "install", directory)).stdout).toContain("flannel: installed; what was there is kept as");
+    expect((await cell.run(`${directory}/flannel`)).stderr).toMatch(/^CNI flannel plugin v\d/);
+    await weft(cell, "uninstall", directory);
+    expect(await cell.shell(`cd ${directory} && sha256sum *`)).toBe(before);
   });
 
   test("what cannot be done is one line that says what to try", async () => {
@@ -108,17 +122,19 @@ echo "$calls calls"
 `,
     );
     const working = workers.map((worker) => cell.run("/bin/sh", ["/run/work", worker]));
-    const rounds = process.env.WEFT_TEST_ENGINE === "node" ? 5 : 15;
-    for (let round = 0; round < rounds; round++) {
+    // A cell's call is bounded, so the workers' time is.
+    const until = Date.now() + 8000;
+    let rounds = 0;
+    for (; rounds < 15 && Date.now() < until; rounds++) {
       for (const verb of ["install", "install", "uninstall"])
         expect(await weft(cell, verb, directory)).toMatchObject({ exit: 0, stderr: "" });
     }
     await cell.shell("touch /run/stop");
     const outcomes = await Promise.all(working);
     expect(outcomes.map(({ stdout }) => stdout)).toEqual(workers.map(() => expect.stringMatching(/^\d+ calls\n$/)));
-    // Many enough to have met a name on its way.
-    const calls = outcomes.reduce((sum, { stdout }) => sum + Number.parseInt(stdout, 10), 0);
-    expect(calls).toBeGreaterThan(rounds * 10);
+    // Every worker was at it, and the names did change under it.
+    for (const { stdout } of outcomes) expect(Number.parseInt(stdout, 10)).toBeGreaterThan(5);
+    expect(rounds).toBeGreaterThan(0);
     expect(await look(cell)).toBe(before);
     expect(await cell.shell("ls /var/lib/cni/networks/cbr0")).not.toContain("10.244.");
   });

@@ -10,8 +10,14 @@ import { WeftError } from "./list.ts";
 const executable = "/proc/self/exe";
 const executableMode = 0o755;
 const directoryMode = 0o755;
-/** The new file's first name. */
-const whole = "whole";
+/** The new file's first name, and that of what is about to be kept: neither is a plugin's. */
+const [whole, keeping] = ["whole file", "kept file"];
+
+/**
+ * The name that does not share its file with the others: kube-flannel's DaemonSet copies its own `flannel` over it each time
+ * its pod starts, with `cp -f`, which writes into the file that is there.
+ */
+const overwritten = "flannel";
 
 /** What an executable of any build of Weft ends with (see buildMark in lib/cni/delegate.ts). */
 const markPattern = /\nweft-build:[^\n]+\n$/;
@@ -68,15 +74,15 @@ class Target {
 
   /** Keeps what has this name, in place of what was kept of it before: somebody has replaced that since. */
   keep(name: string): void {
-    this.#host.files.link(this.path(name), this.unfinished(name));
-    this.#host.files.rename(this.unfinished(name), this.kept(name));
+    this.#host.files.link(this.path(name), this.unfinished(keeping));
+    this.#host.files.rename(this.unfinished(keeping), this.kept(name));
     // The two may be one file, and then a rename leaves both.
-    this.#host.files.remove(this.unfinished(name));
+    this.#host.files.remove(this.unfinished(keeping));
   }
 
   /** Takes away what installing was ended amidst of. */
   clear(names: readonly string[]): void {
-    for (const name of [whole, ...names]) this.#host.files.remove(this.unfinished(name));
+    for (const name of [whole, keeping, ...names]) this.#host.files.remove(this.unfinished(name));
   }
 
   /** What is kept survives a power loss before anything is replaced. */
@@ -128,10 +134,13 @@ export function install(directory: string, names: readonly string[], host: Host,
     try {
       target.clear(names);
       files.copy(executable, target.unfinished(whole), executableMode);
+      for (const name of names) {
+        if (name === overwritten) files.copy(executable, target.unfinished(name), executableMode);
+        else files.link(target.unfinished(whole), target.unfinished(name));
+      }
       for (const [name, there] of before) if (there === "another") target.keep(name);
       target.syncKept();
       for (const [name, there] of before) {
-        files.link(target.unfinished(whole), target.unfinished(name));
         files.rename(target.unfinished(name), target.path(name));
         say(`${name}: ${installed(there, target.kept(name))}`);
       }
