@@ -237,7 +237,7 @@ export function matchText(match: Match): string {
     case "l4proto":
       return `meta l4proto ${is}${match.is}`;
     case "iifname":
-      return `iifname ${is}"${match.is}"`;
+      return `iifname ${is}${JSON.stringify(match.is)}`;
     case "saddr":
     case "daddr":
       return `${match.is.ip.family === 4 ? "ip" : "ip6"} ${match.field} ${is}${addressText(match.is)}`;

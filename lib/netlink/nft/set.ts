@@ -11,7 +11,9 @@ import { commentData, commentIn } from "./userdata.ts";
 
 const NFT_SET_MAP = 0x8;
 const NFT_DATA_VERDICT = 0xffffff00;
-/** NFTNL_UDATA_SET_COMMENT: in sets alone it is another number. */
+/** NFTNL_UDATA_SET_*: what nft has to be told to show keys and values right, and a comment, which is 7 in sets alone. */
+const keyOrderType = 0;
+const valueOrderType = 1;
 const setCommentType = 7;
 
 const nested = { flagged: true } as const;
@@ -40,15 +42,19 @@ const elementListAttrs = attrSet("NFTA_SET_ELEM_LIST", {
   elements: [3, nest(elementsAttrs, nested)],
 });
 
-/** nft's number of a type of data, which the kernel only keeps for it, and the bytes of a value. */
+/** enum byteorder of nft. */
+const hostOrder = 1;
+const networkOrder = 2;
+
+/** nft's number of a type of data, which the kernel only keeps for it; the bytes of a value, and their order. */
 const types = {
-  ipv4_addr: [7, 4],
-  ipv6_addr: [8, 16],
-  ether_addr: [9, 6],
-  inet_proto: [12, 1],
-  inet_service: [13, 2],
-  mark: [19, 4],
-  ifname: [41, 16],
+  ipv4_addr: [7, 4, networkOrder],
+  ipv6_addr: [8, 16, networkOrder],
+  ether_addr: [9, 6, networkOrder],
+  inet_proto: [12, 1, networkOrder],
+  inet_service: [13, 2, networkOrder],
+  mark: [19, 4, hostOrder],
+  ifname: [41, 16, hostOrder],
 } as const;
 export type DataType = keyof typeof types;
 
@@ -79,14 +85,28 @@ export interface Element {
 
 const setName = ({ set, ...table }: SetRef): string => `${tableName(table)} ${set}`;
 
-/** The number and the length of a concatenation: six bits for each type, four-byte steps for each value. */
-function typeOf(parts: readonly DataType[]): { type: number; length: number } {
+/** Number, length and order of a concatenation: six bits for each type, four-byte steps for each value, no order. */
+function typeOf(parts: readonly DataType[]): { type: number; length: number; order: number } {
   const [only] = parts;
-  if (parts.length === 1 && only !== undefined) return { type: types[only][0], length: types[only][1] };
+  if (parts.length === 1 && only !== undefined) {
+    const [type, length, order] = types[only];
+    return { type, length, order };
+  }
   return {
     type: parts.reduce((all, part) => (all << 6) | types[part][0], 0),
     length: parts.reduce((all, part) => all + ((types[part][1] + 3) & ~3), 0),
+    order: 0,
   };
+}
+
+/** User data of a set. */
+function setData(keyOrder: number, valueOrder: number | undefined, comment: string | undefined): Uint8Array {
+  const order = (type: number, value: number): number[] => [type, 4, value, 0, 0, 0];
+  return Uint8Array.of(
+    ...order(keyOrderType, keyOrder),
+    ...(valueOrder === undefined ? [] : order(valueOrderType, valueOrder)),
+    ...(commentData(comment, setCommentType) ?? []),
+  );
 }
 
 /** The bytes of a key or value made of several, each padded. */
@@ -103,7 +123,7 @@ export function concatenated(...parts: readonly Uint8Array[]): Uint8Array {
 export function addSet(ref: SetRef, { key, value, comment }: NewSet): Request {
   const keys = typeOf(key);
   const values = value === undefined ? undefined : value === "verdict" ? "verdict" : typeOf(value);
-  const userdata = commentData(comment, setCommentType);
+  const userdata = setData(keys.order, values === "verdict" ? undefined : values?.order, comment);
   return change(
     {
       operation: `add set ${setName(ref)}`,
