@@ -6,7 +6,7 @@ import { bitsOf } from "../lib/ip/ip.ts";
 import { parsePrefix, type Prefix } from "../lib/ip/prefix.ts";
 import type { Plan } from "../lib/firewall/plan.ts";
 import type { Match } from "../lib/netlink/nft/match.ts";
-import type { Rule, Then } from "../lib/netlink/nft/phrase.ts";
+import type { Rule, Verdict } from "../lib/netlink/nft/phrase.ts";
 
 /** Runs nft in the netns this thread stands in, or in another; its standard output. */
 export async function nft(args: string, { input = "", netns = "" } = {}): Promise<string> {
@@ -40,8 +40,12 @@ export const dport = (protocol: "tcp" | "udp" | "sctp", port: number): Match => 
   is: { protocol, port },
 });
 export const not = (match: Match): Match => ({ ...match, not: true });
-export const rule = (match: readonly Match[], then: Then, comment?: string): Rule => ({ match, then, comment });
-export const dnat = (address: string, port: number): Then => ({ dnat: { ip: prefix(address).ip, port } });
+export const rule = (match: readonly Match[], verdict: Verdict, comment?: string): Rule => ({
+  match,
+  verdict,
+  comment,
+});
+export const dnat = (address: string, port: number): Verdict => ({ dnat: { ip: prefix(address).ip, port } });
 
 export interface Layout {
   readonly plan: Plan;

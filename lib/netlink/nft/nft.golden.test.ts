@@ -349,7 +349,7 @@ describe("replies", () => {
     const nfproto = { field: "nfproto", is: "ipv4" };
     expect(phraseOf(decoded?.exprs ?? [])).toEqual({
       match: [nfproto, saddr("10.1.0.5"), not(daddr("10.1.2.64/26"))],
-      then: "masquerade",
+      verdict: "masquerade",
     });
   });
 
@@ -376,7 +376,7 @@ describe("replies", () => {
     });
     expect(phraseOf(decoded?.exprs ?? [])).toEqual({
       match: [{ field: "l4proto", is: "tcp" }, ...toPod.match],
-      then: toPod.then,
+      verdict: toPod.verdict,
     });
   });
 

@@ -11,7 +11,7 @@ import { Writer } from "../wire/bytes.ts";
 import { decodeChain } from "./chain.ts";
 import type { Expr } from "./expr.ts";
 import type { Match } from "./match.ts";
-import { exprsOf, phraseOf, phraseText, type Rule, type Then } from "./phrase.ts";
+import { exprsOf, phraseOf, phraseText, type Rule, type Verdict } from "./phrase.ts";
 import { addRule, decodeRule } from "./rule.ts";
 import { decodeElements, decodeSet } from "./set.ts";
 import { decodeTable } from "./table.ts";
@@ -51,7 +51,7 @@ const matches = (family: Family): fc.Arbitrary<Match> =>
       fc.boolean(),
     )
     .map(([match, negated]) => (negated ? not(match as Match) : (match as Match)));
-const thens = (family: Family): fc.Arbitrary<Then> =>
+const verdicts = (family: Family): fc.Arbitrary<Verdict> =>
   fc.oneof(
     fc.constantFrom("accept" as const, "drop" as const, "return" as const, "masquerade" as const),
     names.map((jump) => ({ jump })),
@@ -62,12 +62,14 @@ const thens = (family: Family): fc.Arbitrary<Then> =>
 const rules: fc.Arbitrary<{ family: Family; said: Rule }> = fc.constantFrom<Family>(4, 6).chain((family) =>
   fc.record({
     family: fc.constant(family),
-    said: fc.record({ match: fc.array(matches(family), { maxLength: 5 }), then: thens(family) }).filter(({ match }) => {
-      const asked = match.flatMap((each) =>
-        each.field === "dport" ? [each.is.protocol] : each.field === "l4proto" ? [`${each.is}`] : [],
-      );
-      return new Set(asked).size < 2 && !match.some((each) => each.field === "l4proto" && each.not === true);
-    }),
+    said: fc
+      .record({ match: fc.array(matches(family), { maxLength: 5 }), verdict: verdicts(family) })
+      .filter(({ match }) => {
+        const asked = match.flatMap((each) =>
+          each.field === "dport" ? [each.is.protocol] : each.field === "l4proto" ? [`${each.is}`] : [],
+        );
+        return new Set(asked).size < 2 && !match.some((each) => each.field === "l4proto" && each.not === true);
+      }),
   }),
 );
 
@@ -92,7 +94,7 @@ describe("for any rule", () => {
         const phrase = phraseOf(decoded?.exprs ?? []);
         if (phrase === undefined) throw new Error("not understood");
         expect(phraseText(phrase)).toBe(phraseText(said));
-        expect(phrase.then).toEqual(said.then);
+        expect(phrase.verdict).toEqual(said.verdict);
         // What was not asked for is only what the rest assumes.
         expect(phrase.match.filter(({ field }) => field !== "nfproto" && field !== "l4proto")).toEqual(
           said.match.filter(({ field }) => field !== "l4proto"),

@@ -1,4 +1,4 @@
-// Rules as data: `{ match, then, comment }` and the kernel's expressions, both ways. What is there and what should be are
+// Rules as data: `{ match, verdict, comment }` and the kernel's expressions, both ways. What is there and what should be are
 // compared here, as text that reads like nft's, since the kernel fills in things that nobody asked for.
 //
 // It knows what our own rules are made of. A rule of which it does not understand everything is nobody's equal.
@@ -7,7 +7,7 @@ import { verdictCodes, type Expr } from "./expr.ts";
 import { assumptionOf, endpointText, matchOf, matchText, portBytes, testOf, type Load, type Match } from "./match.ts";
 import type { NftFamily } from "./message.ts";
 
-export type Then =
+export type Verdict =
   | "accept"
   | "drop"
   | "return"
@@ -18,7 +18,7 @@ export type Then =
 
 export interface Rule {
   readonly match: readonly Match[];
-  readonly then: Then;
+  readonly verdict: Verdict;
   readonly comment?: string | undefined;
 }
 
@@ -31,8 +31,8 @@ const addressFamilies = { 4: 2, 6: 10 } as const;
 const impliedNatFlags = 3;
 
 /** The expressions of a rule in a table of this family. */
-export function exprsOf(family: NftFamily, { match, then }: Rule): Expr[] {
-  return [...withAssumptions(family, match).flatMap(matchExprs), ...thenExprs(then)];
+export function exprsOf(family: NftFamily, { match, verdict }: Rule): Expr[] {
+  return [...withAssumptions(family, match).flatMap(matchExprs), ...verdictExprs(verdict)];
 }
 
 /** In `ip` and `ip6` every packet is of that family; elsewhere that has to be asked first, as a port's protocol has. */
@@ -79,21 +79,23 @@ function loadExpr(load: Load): Expr {
   return { name, data: { dreg: 1, key: first } };
 }
 
-function thenExprs(then: Then): Expr[] {
-  if (then === "masquerade") return [{ name: "masq", data: {} }];
-  if (typeof then === "string")
-    return [{ name: "immediate", data: { dreg: 0, data: { verdict: { code: verdictCodes[then] } } } }];
-  if ("dnat" in then) {
-    const { ip, port } = then.dnat;
+function verdictExprs(verdict: Verdict): Expr[] {
+  if (verdict === "masquerade") return [{ name: "masq", data: {} }];
+  if (typeof verdict === "string")
+    return [{ name: "immediate", data: { dreg: 0, data: { verdict: { code: verdictCodes[verdict] } } } }];
+  if ("dnat" in verdict) {
+    const { ip, port } = verdict.dnat;
     return [
       { name: "immediate", data: { dreg: 1, data: { value: ipBytes(ip) } } },
       { name: "immediate", data: { dreg: 2, data: { value: portBytes(port) } } },
       { name: "nat", data: { type: NFT_NAT_DNAT, family: addressFamilies[ip.family], addrMin: 1, protoMin: 2 } },
     ];
   }
-  const verdict =
-    "jump" in then ? { code: verdictCodes.jump, chain: then.jump } : { code: verdictCodes.goto, chain: then.goto };
-  return [{ name: "immediate", data: { dreg: 0, data: { verdict } } }];
+  const found =
+    "jump" in verdict
+      ? { code: verdictCodes.jump, chain: verdict.jump }
+      : { code: verdictCodes.goto, chain: verdict.goto };
+  return [{ name: "immediate", data: { dreg: 0, data: { verdict: found } } }];
 }
 
 /** What a register holds: bytes of the packet, masked or not, or a value of the rule's own. */
@@ -103,9 +105,9 @@ type Register = { readonly load: Load; readonly mask?: Uint8Array | undefined } 
 export function phraseOf(exprs: readonly Expr[]): Omit<Rule, "comment"> | undefined {
   const registers = new Map<number, Register>();
   const match: Match[] = [];
-  let then: Then | undefined;
+  let verdict: Verdict | undefined;
   for (const expr of exprs) {
-    if (then !== undefined) return undefined;
+    if (verdict !== undefined) return undefined;
     const loaded = loadOf(expr);
     if (loaded !== undefined) {
       registers.set(loaded.register, loaded);
@@ -126,11 +128,11 @@ export function phraseOf(exprs: readonly Expr[]): Omit<Rule, "comment"> | undefi
     } else if (expr.name === "immediate" && expr.data.dreg !== 0 && expr.data.data?.value !== undefined) {
       registers.set(expr.data.dreg ?? 0, { value: expr.data.data.value });
     } else {
-      then = thenOf(expr, registers);
-      if (then === undefined) return undefined;
+      verdict = verdictOf(expr, registers);
+      if (verdict === undefined) return undefined;
     }
   }
-  return then && { match, then };
+  return verdict && { match, verdict };
 }
 
 function loadOf(expr: Expr): { readonly register: number; readonly load: Load } | undefined {
@@ -152,7 +154,7 @@ function loadOf(expr: Expr): { readonly register: number; readonly load: Load } 
   return load === undefined || register === undefined ? undefined : { register, load };
 }
 
-function thenOf(expr: Expr, registers: ReadonlyMap<number, Register>): Then | undefined {
+function verdictOf(expr: Expr, registers: ReadonlyMap<number, Register>): Verdict | undefined {
   if (expr.name === "masq") {
     const { flags = 0, protoMin } = expr.data;
     return flags === 0 && protoMin === undefined ? "masquerade" : undefined;
@@ -177,17 +179,17 @@ function thenOf(expr: Expr, registers: ReadonlyMap<number, Register>): Then | un
   return (["accept", "drop", "return"] as const).find((name) => verdictCodes[name] === code);
 }
 
-function thenText(then: Then): string {
-  if (typeof then === "string") return then;
-  if ("dnat" in then) return `dnat to ${endpointText(then.dnat.ip, then.dnat.port)}`;
-  return "jump" in then ? `jump ${then.jump}` : `goto ${then.goto}`;
+function verdictText(verdict: Verdict): string {
+  if (typeof verdict === "string") return verdict;
+  if ("dnat" in verdict) return `dnat to ${endpointText(verdict.dnat.ip, verdict.dnat.port)}`;
+  return "jump" in verdict ? `jump ${verdict.jump}` : `goto ${verdict.goto}`;
 }
 
 /**
  * The rule as nft lists it, without its comment. Two rules that do the same in one chain have one text: what a match
  * assumes is left out, whether it was asked for or put there.
  */
-export function phraseText({ match, then }: Omit<Rule, "comment">): string {
+export function phraseText({ match, verdict }: Omit<Rule, "comment">): string {
   const words = match.flatMap((each, at) => {
     const text = matchText(each);
     const assumed = match.slice(at + 1).some((later) => {
@@ -196,5 +198,5 @@ export function phraseText({ match, then }: Omit<Rule, "comment">): string {
     });
     return assumed ? [] : [text];
   });
-  return [...words, thenText(then)].join(" ");
+  return [...words, verdictText(verdict)].join(" ");
 }
