@@ -17,6 +17,7 @@ import { configureContainer } from "./container.ts";
 import { composeResult, planLayer3, type Layer3 } from "./desired.ts";
 import { ensureBridge } from "./ensure-bridge.ts";
 import { ensureForwarding, ensureGateways } from "./gateway.ts";
+import { isGatewayOfOurs } from "./gateway-record.ts";
 import { ipamSubnets } from "./ipam-subnets.ts";
 import { makePair, type Pair, type Places } from "./pair.ts";
 import { ensureVlanGateway } from "./vlan-gateway.ts";
@@ -86,12 +87,13 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   }
 
   const withMtu = cniVersion === "1.1.0";
+  // A bridge's MTU follows its ports, and the MAC of one that another tool made may; one port is new.
+  const follows = withMtu || !isGatewayOfOurs(bridge);
   const described = ({ name, mac, mtu }: Pick<ResultInterface, "name" | "mac" | "mtu">): ResultInterface =>
     withMtu ? { name, mac, mtu } : { name, mac };
   return composeResult(
     {
-      // Its MTU follows the ports, and so does the MAC of one that another tool made; one port is new.
-      bridge: described(node.link.get(bridge.ifIndex) ?? bridge),
+      bridge: described((follows ? node.link.get(bridge.ifIndex) : undefined) ?? bridge),
       port: described(pair.port),
       container: { ...described(pair.container), sandbox: request.netns },
       vlanGateway: vlanGateway === undefined ? undefined : described(vlanGateway),

@@ -8,6 +8,8 @@ import { localMac } from "../../lib/ip/mac.ts";
 import { addBridge, setLink, type Link } from "../../lib/netlink/route/link.ts";
 import type { RouteSocket } from "../../lib/netlink/route/open.ts";
 import type { BridgeConf } from "./conf.ts";
+import { isGatewayOfOurs } from "./gateway-record.ts";
+import { notABridge } from "./foreign-link.ts";
 import { lockedBridge } from "./lock.ts";
 import { writeSysctl } from "./sysctl.ts";
 
@@ -21,7 +23,7 @@ export function ensureBridge(host: Host, node: RouteSocket, conf: Conf): Link {
   try {
     const found = node.link.get(conf.bridge);
     if (found !== undefined && isReady(found, conf)) {
-      ignoreRouters(host, conf.bridge);
+      if (!isGatewayOfOurs(found)) ignoreRouters(host, conf.bridge);
       return found;
     }
     return lockedBridge(host, conf.bridge, () => completeBridge(host, node, conf));
@@ -40,13 +42,6 @@ function isReady(link: Link, { promisc, vlanFiltering }: Conf): boolean {
   if (link.kind !== "bridge") throw notABridge("ADD", link);
   return link.up && link.mac !== noMac && (link.promisc || !promisc) && (!vlanFiltering || link.vlanFiltering === true);
 }
-
-/** The error where another link has the bridge's name. */
-export const notABridge = (verb: "ADD" | "STATUS", { name, kind = "unknown" }: Link): CniError =>
-  new CniError(verb === "ADD" ? "invalidConfig" : "unavailable", `"${name}" already exists but is not a bridge`, {
-    details: `its kind is ${kind}`,
-    hint: 'choose another "bridge", or remove that link',
-  });
 
 function completeBridge(host: Host, node: RouteSocket, conf: Conf): Link {
   const { bridge: name, mtu, promisc, vlanFiltering } = conf;

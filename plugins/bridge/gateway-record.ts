@@ -2,6 +2,7 @@
 // where it goes when the link goes. Only an address that is noted for a network may be replaced when the network's subnet
 // changes: nobody else's address is taken away.
 import { formatPrefix, type Prefix } from "../../lib/ip/prefix.ts";
+import type { Link } from "../../lib/netlink/route/link.ts";
 
 const mark = "cni-gateways:";
 /** What the kernel keeps of an alias. */
@@ -10,6 +11,9 @@ const maxLength = 255;
 const entryOf = (network: string, gateway: Prefix): string => `${network}=${formatPrefix(gateway)}`;
 const entriesOf = (alias: string | undefined): string[] =>
   alias?.startsWith(mark) ? alias.slice(mark.length).split(",") : [];
+
+/** Whether an ADD of ours made this link a gateway. It set the MAC with that, so the link does not follow its ports. */
+export const isGatewayOfOurs = ({ alias }: Pick<Link, "alias">): boolean => alias?.startsWith(mark) === true;
 
 /** Whether the address is noted as this network's gateway. */
 export const isRecorded = (alias: string | undefined, network: string, address: Prefix): boolean =>
