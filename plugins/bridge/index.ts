@@ -6,7 +6,7 @@ import { allVersions } from "../../lib/cni/version.ts";
 import { readBridgeConf } from "./conf.ts";
 import { status } from "./status.ts";
 
-/** Reading code is most of what a short call costs: a verb of some size is read when it is called. */
+/** Reading code is a large part of what a short call costs: a verb of some size is read when it is called. */
 export const bridge = definePlugin({
   name: "bridge",
   versions: allVersions,

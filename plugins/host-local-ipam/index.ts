@@ -7,7 +7,7 @@ import { conf } from "./conf.ts";
 import { del } from "./del.ts";
 import { status } from "./status.ts";
 
-/** Reading code is most of what a short call costs: a verb of some size is read when it is called. */
+/** Reading code is a large part of what a short call costs: a verb of some size is read when it is called. */
 export const hostLocal = definePlugin({
   name: "host-local",
   versions: allVersions,
