@@ -80,7 +80,7 @@ export const masquerade: Layout = {
       {
         chain: "masq_checks",
         comment: "Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet",
-        owns: (text) => text.startsWith("8a1d6e0a3b6c2f41-0c5d9a7e1b3f2468"),
+        owns: { begins: "8a1d6e0a3b6c2f41-0c5d9a7e1b3f2468" },
         rules: [
           rule([saddr("10.1.0.5"), not(daddr("10.1.0.0/24"))], "masquerade", comment),
           rule([saddr("10.1.2.70"), not(daddr("10.1.2.70/26"))], "masquerade", comment),
@@ -177,7 +177,7 @@ const portmap = (
     table: "cni_hostport",
     comment: "CNI portmap plugin",
     chains: [
-      { chain: "hostports", owns: (text) => text === id, rules: hostports },
+      { chain: "hostports", owns: { is: id }, rules: hostports },
       { chain: "hostip_hostports", rules: [] },
       { chain: "hostports_all", rules: [rule([], { jump: "hostip_hostports" }), rule([], { jump: "hostports" })] },
       {
@@ -189,7 +189,7 @@ const portmap = (
       {
         chain: "masquerading",
         base: { type: "nat", hook: "postrouting", priority: 100, policy: "accept" },
-        owns: (text) => text === id,
+        owns: { is: id },
         rules: masquerading,
       },
     ],

@@ -132,7 +132,7 @@ describeWith(["cell", "ip", "nft"], "plans on the kernel", () => {
     const away = {
       family: plan.family,
       table: plan.table,
-      rules: [{ chain: "PREROUTING", owns: (text: string) => text.startsWith("macspoofchk-") }],
+      rules: [{ chain: "PREROUTING", owns: { begins: "macspoofchk-" } }],
       chains: chains.toReversed(),
     };
     expect(remove(ours, away)).toBe(true);

@@ -5,8 +5,9 @@ import { addChain, delChain } from "../netlink/nft/chain.ts";
 import type { NftSocket } from "../netlink/nft/open.ts";
 import { delRule } from "../netlink/nft/rule.ts";
 import { addTable } from "../netlink/nft/table.ts";
+import { commentTest } from "../netlink/nft/userdata.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
-import { changesOf, differenceOf, missingText } from "./difference.ts";
+import { changesOf, differenceOf, mattersTo, missingText } from "./difference.ts";
 import { chainRef, checkPlace, type Plan, type Removal } from "./plan.ts";
 
 /** Adds what is missing of the plans and takes away what is surplus; returns whether there was anything to do. */
@@ -22,7 +23,7 @@ function changesFor(nft: NftSocket, plan: Plan): Request[] {
     const chain = table && nft.chain.get(ref);
     if (chain === undefined) changes.push(addChain(ref, planned));
     else checkPlace(chain, planned.base);
-    const seen = chain === undefined ? [] : nft.rule.list(ref);
+    const seen = chain === undefined ? [] : nft.rule.list(ref, mattersTo(planned));
     rules.push(...changesOf(ref, differenceOf(planned, seen)));
   }
   // A rule may jump to a chain that comes later in the plan: chains first.
@@ -37,7 +38,9 @@ export function compare(nft: NftSocket, ...plans: readonly Plan[]): string[] {
       const chain = nft.chain.get(ref);
       if (chain === undefined) return [`${plan.family} ${plan.table} ${planned.chain}: no such chain`];
       checkPlace(chain, planned.base);
-      return differenceOf(planned, nft.rule.list(ref)).missing.map(({ rule }) => missingText(ref, rule));
+      return differenceOf(planned, nft.rule.list(ref, mattersTo(planned))).missing.map(({ rule }) =>
+        missingText(ref, rule),
+      );
     }),
   );
 }
@@ -48,8 +51,7 @@ export const remove = (nft: NftSocket, ...removals: readonly Removal[]): boolean
     removals.flatMap(({ rules = [], chains = [], ...table }) => [
       ...rules.flatMap(({ chain, owns }) => {
         const ref = chainRef(table, chain);
-        const ours = nft.rule.list(ref).filter(({ comment }) => comment !== undefined && owns(comment));
-        return ours.map(({ handle }) => delRule(ref, handle));
+        return nft.rule.list(ref, commentTest(owns)).map(({ handle }) => delRule(ref, handle));
       }),
       ...chains
         .map((chain) => chainRef(table, chain))

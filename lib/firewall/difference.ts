@@ -2,6 +2,7 @@
 import { addRule, delRule, type KernelRule } from "../netlink/nft/rule.ts";
 import { exprsOf, phraseOf, phraseText, type Rule } from "../netlink/nft/phrase.ts";
 import type { ChainRef } from "../netlink/nft/message.ts";
+import { commentTest } from "../netlink/nft/userdata.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
 import type { PlannedChain } from "./plan.ts";
 
@@ -14,6 +15,15 @@ function identityOf({ exprs, comment }: KernelRule): string | undefined {
   return rule && identity(rule, comment);
 }
 
+/** Which rules of a chain can matter to its plan, by their user data: those with a comment of the plan, and our own. */
+export function mattersTo({ rules, owns }: PlannedChain): (userdata: Uint8Array | undefined) => boolean {
+  const comments = new Set(rules.map(({ comment }) => comment));
+  const tests = [...comments].flatMap((comment) => (comment === undefined ? [] : [commentTest({ is: comment })]));
+  if (owns !== undefined) tests.push(commentTest(owns));
+  const bare = comments.has(undefined);
+  return (userdata) => (userdata === undefined ? bare : tests.some((test) => test(userdata)));
+}
+
 export interface Difference {
   /** Of the plan, and the handle of the rule before which each belongs. */
   readonly missing: readonly { readonly rule: Rule; readonly before: bigint | undefined }[];
@@ -21,7 +31,7 @@ export interface Difference {
   readonly surplus: readonly KernelRule[];
 }
 
-/** Compares a chain's rules, in the kernel's order, with its plan. */
+/** Compares a chain's rules that matter, in the kernel's order, with its plan. */
 export function differenceOf({ rules, owns }: PlannedChain, seen: readonly KernelRule[]): Difference {
   const first = new Map<string, bigint>();
   for (const rule of seen) {
@@ -29,8 +39,9 @@ export function differenceOf({ rules, owns }: PlannedChain, seen: readonly Kerne
     if (key !== undefined && !first.has(key)) first.set(key, rule.handle);
   }
   const wanted = new Set(rules.map((rule) => identity(rule, rule.comment)));
+  const isOurs = owns === undefined ? () => false : commentTest(owns);
   const surplus = seen.filter((rule) => {
-    if (rule.comment === undefined || owns?.(rule.comment) !== true) return false;
+    if (!isOurs(rule.userdata)) return false;
     const key = identityOf(rule);
     return key === undefined || !wanted.has(key);
   });

@@ -2,6 +2,7 @@
 import type { Base, Chain } from "../netlink/nft/chain.ts";
 import type { ChainRef, TableRef } from "../netlink/nft/message.ts";
 import type { Rule } from "../netlink/nft/phrase.ts";
+import type { CommentPattern } from "../netlink/nft/userdata.ts";
 
 export interface PlannedChain {
   readonly chain: string;
@@ -12,8 +13,8 @@ export interface PlannedChain {
    * In this order among each other, wherever other rules stand. Of a rule that is there twice, one is enough.
    */
   readonly rules: readonly Rule[];
-  /** Whether a rule with this comment is ours alone: those that the plan lacks go away. None is, unless told. */
-  readonly owns?: (comment: string) => boolean;
+  /** Rules with such a comment are ours alone: those that the plan lacks go away. */
+  readonly owns?: CommentPattern;
 }
 
 /** One table: what it lacks is added, what is in it otherwise stays. */
@@ -25,8 +26,8 @@ export interface Plan extends TableRef {
 
 /** What of a table goes away. What is not there is fine. */
 export interface Removal extends TableRef {
-  /** Rules of these chains that this owner has. */
-  readonly rules?: readonly { readonly chain: string; readonly owns: (comment: string) => boolean }[];
+  /** Rules of these chains with such comments. */
+  readonly rules?: readonly { readonly chain: string; readonly owns: CommentPattern }[];
   /** Chains with all that is in them, those that jump before those that are jumped to. */
   readonly chains?: readonly string[];
 }

@@ -327,7 +327,7 @@ ${services.map((address) => `ip saddr ${address} meta mark set 0x4000 return`).j
       remove(counted, {
         family,
         table,
-        rules: chains.map(({ chain }) => ({ chain, owns: (text: string) => text.includes("5f3c2d6a9b1e") })),
+        rules: chains.map(({ chain }) => ({ chain, owns: { begins: "macspoofchk-5f3c2d6a9b1e" } })),
         chains: chains
           .map(({ chain }) => chain)
           .filter((chain) => chain.startsWith("cni-br-iface"))

@@ -21,7 +21,7 @@ import {
   type NftFamily,
   type TableRef,
 } from "./message.ts";
-import { decodeRule, listRules, type KernelRule } from "./rule.ts";
+import { decodeRule, listRules, userdataOf, type KernelRule } from "./rule.ts";
 import { decodeElements, decodeSet, listElements, listSets, type Element, type NftSet, type SetRef } from "./set.ts";
 import { decodeTable, getTable, listTables, type Table } from "./table.ts";
 
@@ -49,8 +49,16 @@ export interface NftSocket {
     /** Of one table; none where there is no such table. */
     list(ref: TableRef): Chain[];
   };
-  /** Of a table, or of one chain, in the order in which packets meet them; none where that is not there. */
-  rule: { list(ref: TableRef & { readonly chain?: string }): KernelRule[] };
+  /**
+   * Of a table, or of one chain, in the order in which packets meet them; none where that is not there. Those whose user
+   * data is not `wanted` are left out before they cost anything.
+   */
+  rule: {
+    list(
+      ref: TableRef & { readonly chain?: string },
+      wanted?: (userdata: Uint8Array | undefined) => boolean,
+    ): KernelRule[];
+  };
   set: {
     list(ref: TableRef): NftSet[];
     /** In no order. */
@@ -139,7 +147,12 @@ export function openNft(host: Host, netns?: Netns): NftSocket {
       get: (ref) => get(getChain(ref), decodeChain),
       list: (ref) => dump(listChains(ref.family), decodeChain).filter(({ table }) => table === ref.table),
     },
-    rule: { list: (ref) => dump(listRules(ref), decodeRule) },
+    rule: {
+      list: (ref, wanted) =>
+        dump(listRules(ref), (payload) =>
+          wanted === undefined || wanted(userdataOf(payload)) ? decodeRule(payload) : undefined,
+        ),
+    },
     set: {
       list: (ref) => dump(listSets(ref), decodeSet),
       elements: (ref) => dump(listElements(ref), decodeElements),

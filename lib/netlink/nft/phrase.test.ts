@@ -15,7 +15,7 @@ import { exprsOf, phraseOf, phraseText, type Rule, type Verdict } from "./phrase
 import { addRule, decodeRule } from "./rule.ts";
 import { decodeElements, decodeSet } from "./set.ts";
 import { decodeTable } from "./table.ts";
-import { commentData, commentIn } from "./userdata.ts";
+import { commentData, commentIn, commentTest } from "./userdata.ts";
 
 const u32s = fc.nat(0xffffffff);
 const ports = fc.nat(0xffff);
@@ -217,6 +217,25 @@ describe("comments", () => {
     expect(commentIn(commentData("x".repeat(128)))).toBe("x".repeat(128));
     expect(() => commentData("é".repeat(65))).toThrow(/^comment "é+": 130 bytes, may have 128; shorten it$/);
     expect(commentData(undefined)).toBeUndefined();
+  });
+
+  test("are found by their bytes as by their text", () => {
+    const texts = fc.string({ unit: fc.constantFrom("a", "b", "é"), maxLength: 6 });
+    const others = fc.constantFrom<readonly number[]>([], [1, 1, 0], [9, 0]);
+    fc.assert(
+      fc.property(texts, texts, others, (written, looked, before) => {
+        const data = Uint8Array.of(...before, ...(commentData(written) ?? []));
+        expect(commentTest({ is: looked })(data)).toBe(written === looked);
+        expect(commentTest({ begins: looked })(data)).toBe(written.startsWith(looked));
+      }),
+    );
+    fc.assert(
+      fc.property(texts, fc.uint8Array({ maxLength: 8 }), (looked, data) => {
+        const comment = commentIn(data);
+        if (comment === undefined) expect(commentTest({ begins: looked })(data)).toBe(false);
+      }),
+    );
+    for (const pattern of [{ is: "" }, { begins: "" }]) expect(commentTest(pattern)(undefined)).toBe(false);
   });
 
   test("stand among other things, or there is none", () => {

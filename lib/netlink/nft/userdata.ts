@@ -35,3 +35,28 @@ export function commentIn(data: Uint8Array | undefined, type = commentType): str
   }
   return undefined;
 }
+
+/** Comments of one owner: the one, or all that begin so. */
+export type CommentPattern = { readonly is: string } | { readonly begins: string };
+
+/**
+ * A test of user data for such a comment. It reads the bytes as they are: among a thousand rules of others there may be
+ * one of ours, and text is dear.
+ */
+export function commentTest(pattern: CommentPattern): (data: Uint8Array | undefined) => boolean {
+  const exact = "is" in pattern;
+  const text = utf8Bytes(exact ? pattern.is : pattern.begins);
+  const whole = exact ? Uint8Array.of(...text, 0) : text;
+  return (data) => {
+    if (data === undefined) return false;
+    if (data[0] !== commentType) {
+      const comment = commentIn(data);
+      return comment !== undefined && (exact ? comment === pattern.is : comment.startsWith(pattern.begins));
+    }
+    const length = data[1] ?? 0;
+    if (exact ? length !== whole.length : length <= whole.length) return false;
+    if (data.length < 2 + length) return false;
+    for (let at = 0; at < whole.length; at++) if (data[2 + at] !== whole[at]) return false;
+    return true;
+  };
+}
