@@ -15,6 +15,7 @@ import {
   unshareFlags,
 } from "./build/bootstrap.mjs";
 import { buildGoPeers } from "./build/go-peers.mjs";
+import { fetchGuestKernel } from "./build/guest-kernel.mjs";
 
 const args = process.argv.slice(2);
 const at = args.indexOf("--engine");
@@ -28,8 +29,9 @@ if (files.length > 0 && files.every((file) => /^(lib|plugins|testing|weft)\b/.te
   spawnSync(modernNode(), [join(root, "build/schemas.mjs")], { stdio: "inherit" });
 else {
   ensureBuilt(engine);
-  // Inside the cell there is no network to fetch them by.
+  // Inside the cell there is no network to fetch these by.
   buildGoPeers();
+  fetchGuestKernel();
 }
 
 // Not under a path that the cell hides.

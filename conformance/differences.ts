@@ -15,13 +15,13 @@ export const differences = {
   // The protocol.
   "errors carry cniVersion": {
     why: "the spec asks for it; Go leaves it out",
-    in: ["protocol", "verbs", "host-local", "bridge", "flannel"],
+    in: ["protocol", "verbs", "host-local", "bridge", "flannel", "vlan-guest"],
     path: /^\d+\.error\.cniVersion$/,
     fits: (go, ours) => go === undefined && typeof ours === "string",
   },
   "errors have the spec's codes": {
     why: "Go has 999 for whatever is not the skeleton's; 7 and 6 are for configurations, 5 for files, 4 for CNI_ARGS, 11 for what may pass",
-    in: ["protocol", "verbs", "host-local", "bridge"],
+    in: ["protocol", "verbs", "host-local", "bridge", "vlan-guest"],
     path: /^\d+\.error\.code$/,
     fits: (go, ours) => go === 999 && [4, 5, 6, 7, 11].includes(Number(ours)),
   },
@@ -91,7 +91,7 @@ export const differences = {
   },
   "a bridge keeps its MAC": {
     why: "Go's takes that of the lowest port, as they come and go, unless it has a gateway: peers lose their flows",
-    in: ["bridge"],
+    in: ["bridge", "vlan-guest"],
     path: /(links\.(br\d+|cni0)\.address|bridge_id|root_id|stdout\.interfaces\.0\.mac)$/,
     fits: (go, ours) =>
       /^(8000\.)?<mac of node\/(br\d+|cni0)>$/.test(String(ours)) &&
@@ -99,7 +99,7 @@ export const differences = {
   },
   "a failed ADD is undone": {
     why: "the runtime's DEL may never come; what ours leaves is looked at in every failing step",
-    in: ["bridge"],
+    in: ["bridge", "vlan-guest"],
     path: /^\d+\.(state|files)\./,
     step: (go, ours) => ours.did.startsWith("ADD") && go.exit === 1 && ours.exit === 1,
   },
@@ -178,13 +178,13 @@ export const differences = {
   },
   "a DEL without a netns takes the link all the same": {
     why: "the node's end has a name that follows from the attachment",
-    in: ["bridge"],
+    in: ["bridge", "vlan-guest"],
     scenario: /^DEL with an empty netns, the pod still there/,
     path: /^1\.state\./,
   },
   "a layer 2 attachment can be checked": {
     why: "Go asks an IPAM plugin that is not named, and fails",
-    in: ["bridge"],
+    in: ["bridge", "vlan-guest"],
     scenario: /^CHECK of a layer 2/,
     path: /^1\.(exit|stdout|layout|error|keys)/,
   },
@@ -199,6 +199,36 @@ export const differences = {
     in: ["verbs", "bridge", "flannel"],
     path: /^\d+\.stdout\.interfaces\.\d+\.mtu$/,
     fits: appears,
+  },
+
+  // bridge, where the kernel has VLANs.
+  "CHECK sees VLANs and gateways": {
+    why: "Go looks at neither: a pod in another VLAN than was asked for passes",
+    in: ["vlan-guest"],
+    scenario: /^damage: /,
+    path: /^2\.(exit|stdout|layout|error)$/,
+    step: (_, ours) => ours.exit === 1 && String(ours.error?.says).startsWith("matches"),
+  },
+  "a bridge that is there comes to keep VLANs apart": {
+    why: "Go gives its ports VLANs that nobody enforces",
+    in: ["vlan-guest"],
+    scenario: /^existing: /,
+    path: /^\d\.state\.node\.links\.br9\.filtering$/,
+    fits: (go, ours) => go === 0 && ours === 1,
+  },
+  "unless a port would lose its connection": {
+    why: "its VLANs were set by somebody who did not expect them to be enforced: that is told, and nothing is done",
+    in: ["vlan-guest"],
+    scenario: /^existing: /,
+    path: /^\d\.(exit|stdout|layout|error|files|state)/,
+    step: (go, ours) => go.exit === 0 && ours.exit === 1 && String(ours.error?.says).startsWith("matches"),
+  },
+  "a VLAN's gateway is a veth of ours": {
+    why: "Go puts the gateway's address on whatever has the name, be it no port of the bridge",
+    in: ["vlan-guest"],
+    scenario: /^ADD where a link has the gateway's name/,
+    path: /^1\.(exit|stdout|layout|error|files|state)/,
+    step: (_, ours) => ours.exit === 1 && String(ours.error?.says).startsWith("matches"),
   },
 
   // host-local.

@@ -96,7 +96,8 @@ function parsed(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function outcomeOf({ exit, stdout, stderr }: Outcome, says: RegExp | undefined): Partial<Played> {
+/** What a runtime could see of an outcome. */
+export function outcomeOf({ exit, stdout, stderr }: Outcome, says: RegExp | undefined): Partial<Played> {
   const json = parsed(stdout);
   const common = { exit, stderr: stderr === "" ? "empty" : "text" } as const;
   if (json === undefined) return { ...common, stdout };

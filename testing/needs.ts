@@ -4,7 +4,8 @@ import { spawnSync } from "node:child_process";
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { reference } from "./binaries.ts";
+import { guestKernelDirectory } from "../build/guest-kernel.mjs";
+import { embedded, reference } from "./binaries.ts";
 
 const has = (command: string): boolean =>
   (process.env.PATH ?? "").split(":").some((directory) => existsSync(join(directory, command)));
@@ -32,6 +33,12 @@ const machine = {
   nft: () => has("nft"),
   iptables: () => has("iptables"),
   qemu: () => has("qemu-system-x86_64"),
+  cpio: () => has("cpio"),
+  busybox: () => has("busybox"),
+  /** Debian's, fetched by npm test before it enters its cell. */
+  "guest kernel": () => existsSync(guestKernelDirectory),
+  /** The embedded engine's executables are built, be it that the run is of the other engine. */
+  "embedded build": () => existsSync(join(embedded, "bridge")),
 } as const;
 
 const kernel = {

@@ -10,7 +10,8 @@ const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
 const AF_BRIDGE = 7;
-const RTEXT_FILTER_BRVLAN = 2;
+/** One entry for a range: a port in every VLAN would not fit into a datagram otherwise. */
+const RTEXT_FILTER_BRVLAN_COMPRESSED = 4;
 const BRIDGE_FLAGS_MASTER = 1;
 const BRIDGE_VLAN_INFO_PVID = 2;
 const BRIDGE_VLAN_INFO_UNTAGGED = 4;
@@ -106,7 +107,7 @@ export function listVlans(): Request {
     type: RTM_GETLINK,
     flags: NLM_F_DUMP,
     header: header(0),
-    attrs: (writer) => portLinkAttrs.encode(writer, { extMask: RTEXT_FILTER_BRVLAN }),
+    attrs: (writer) => portLinkAttrs.encode(writer, { extMask: RTEXT_FILTER_BRVLAN_COMPRESSED }),
     set: portLinkAttrs,
   };
 }
