@@ -164,7 +164,7 @@ async function boot(by: Implementation, initrd: string, answer: string): Promise
   // would cost more than it does.
   const machine = `-accel tcg -m ${memoryMb} -smp 1 -nodefaults -display none -no-reboot`.split(" ");
   const kernel = ["-kernel", join(guestKernelDirectory, "vmlinuz"), "-initrd", initrd];
-  const options = `console=ttyS0 quiet panic=-1 mitigations=off by=${by}`;
+  const options = `console=ttyS0 quiet panic=-1 no_timer_check mitigations=off by=${by}`;
   const { all } = await execa(
     "qemu-system-x86_64",
     [...machine, ...kernel, "-append", options, "-serial", "stdio", "-serial", `file:${answer}`],

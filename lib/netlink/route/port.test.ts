@@ -49,9 +49,9 @@ describe("requests", () => {
     bytes: [
       "2800000012000103 0100000000000000",
       "07000000 00000000 00000000 00000000",
-      "08001d00 02000000", // IFLA_EXT_MASK: RTEXT_FILTER_BRVLAN
+      "08001d00 04000000", // IFLA_EXT_MASK: RTEXT_FILTER_BRVLAN_COMPRESSED
     ],
-    attrs: { extMask: 2 },
+    attrs: { extMask: 4 },
   });
 });
 

@@ -1,0 +1,120 @@
+// One fault in a run, on the real kernel: each system call of each verb refused once, or the process killed as it makes
+// it. Whatever it was, the answer is one object or none, a failed ADD leaves nothing, DEL leaves nothing, and the next
+// container is served. WEFT_ALL_FAULTS=1 plays every fault; else each test takes some, the same ones every time.
+import { expect, test } from "vitest";
+import { embedded } from "../testing/binaries.ts";
+import { describeWith } from "../testing/needs.ts";
+import { kubeFlannel } from "./configs.ts";
+import { faultsOf, playFaults, type Case, type Request } from "./faults/fault.ts";
+import { attachmentsIn, judge } from "./faults/judge.ts";
+
+const all = process.env.WEFT_ALL_FAULTS === "1";
+/** Of the faults of each verb, every so manyth is played. */
+const stride = 7;
+
+const request = (
+  verb: string,
+  plugin: string,
+  conf: Record<string, unknown>,
+  more: Partial<Request> = {},
+): Request => ({
+  verb,
+  plugin,
+  conf,
+  pod: "pod",
+  container: "c0ffee",
+  ...more,
+});
+const next = { pod: "next", container: "f00d" } as const;
+
+const hostLocal = { cniVersion: "1.0.0", name: "net", ipam: { type: "host-local", subnet: "10.244.1.0/24" } };
+const loopback = { cniVersion: "1.0.0", name: "lo", type: "loopback" };
+const gc = { ...kubeFlannel("1.1.0"), "cni.dev/valid-attachments": [{ containerID: "c0ffee", ifname: "eth0" }] };
+
+/** The calls after it: DEL twice, then the next container. */
+function after(plugin: string, conf: Record<string, unknown>): Pick<Case, "after" | "looks"> {
+  const calls = {
+    "first DEL": request("DEL", plugin, conf),
+    "second DEL": request("DEL", plugin, conf),
+    "next ADD": request("ADD", plugin, conf, next),
+    "next DEL": request("DEL", plugin, conf, next),
+  };
+  return { after: calls, looks: ["second DEL", "next ADD", "next DEL"] };
+}
+
+function casesOf(name: string, plugin: string, conf: Record<string, unknown>, ifName = "eth0"): Case[] {
+  const rest = after(plugin, conf);
+  const added = { before: request("ADD", plugin, conf) };
+  const looks = ["before", ...rest.looks];
+  const add = { name: `${name} ADD`, ifName, before: {}, struck: request("ADD", plugin, conf), ...rest };
+  const check = request("CHECK", plugin, conf, { resultOf: "before" });
+  const del = request("DEL", plugin, conf);
+  return [
+    add,
+    { ...add, name: `${name} CHECK`, before: added, struck: check, looks },
+    { ...add, name: `${name} DEL`, before: added, struck: del, looks },
+  ];
+}
+
+const flannel = kubeFlannel("1.0.0");
+const stale = { pod: "stale", container: "dead" } as const;
+const cases: readonly Case[] = [
+  ...casesOf("flannel", "flannel", flannel),
+  {
+    name: "flannel ADD beside another container",
+    ifName: "eth0",
+    before: { before: request("ADD", "flannel", flannel, stale) },
+    struck: request("ADD", "flannel", flannel),
+    after: {
+      "first DEL": request("DEL", "flannel", flannel),
+      "second DEL": request("DEL", "flannel", flannel),
+      "next ADD": request("ADD", "flannel", flannel, next),
+    },
+    looks: ["before", "second DEL", "next ADD"],
+  },
+  ...casesOf("host-local", "host-local", hostLocal),
+  ...casesOf("loopback", "loopback", loopback, "lo"),
+  {
+    name: "flannel STATUS",
+    ifName: "eth0",
+    before: { before: request("ADD", "flannel", flannel) },
+    struck: request("STATUS", "flannel", kubeFlannel("1.1.0")),
+    ...after("flannel", flannel),
+    looks: ["before", "second DEL", "next ADD", "next DEL"],
+  },
+  {
+    name: "flannel GC",
+    ifName: "eth0",
+    before: {
+      valid: request("ADD", "flannel", flannel),
+      before: request("ADD", "flannel", flannel, stale),
+    },
+    struck: request("GC", "flannel", gc),
+    after: {
+      "second GC": request("GC", "flannel", gc),
+      ...after("flannel", flannel).after,
+    },
+    looks: ["before", "second GC", "second DEL", "next ADD", "next DEL"],
+  },
+];
+
+describeWith(
+  ["cell", "ip", "strace", "embedded build"],
+  all
+    ? "every fault, on the embedded engine"
+    : `one fault of ${stride}, on the embedded engine (WEFT_ALL_FAULTS=1: every one)`,
+  () => {
+    test.for(cases)("$name", { timeout: all ? 1_800_000 : 120_000 }, async (each) => {
+      const [good = {}] = await playFaults(each, [undefined], embedded);
+      expect({ exit: good["struck.exit"], said: good["struck.stderr"] }).toEqual({ exit: "0\n", said: "" });
+      // What a good run leaves is what every other is held to: nothing, or the other container's.
+      const others = each.looks.includes("before") && each.before.before?.pod === "stale" && each.struck.verb === "ADD";
+      expect(attachmentsIn(good, "second DEL")).toEqual(others ? attachmentsIn(good, "before") : []);
+      const faults = faultsOf(good.trace ?? "");
+      expect(faults.length).toBeGreaterThan(40);
+      const chosen = all ? faults : faults.filter((_, at) => at % stride === 0);
+      const seen = await playFaults(each, chosen, embedded);
+      expect(chosen.flatMap((fault, at) => judge(each, good, seen[at] ?? {}, fault))).toEqual([]);
+    });
+  },
+);

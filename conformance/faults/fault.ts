@@ -1,0 +1,147 @@
+// One fault in one system call of one plugin call: learned from a good run under strace, and put there by strace.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+
+/** A call of a plugin, in the words of play.sh: verb, netns, container, plugin, configuration, and whose result it has. */
+export interface Request {
+  readonly verb: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly plugin: string;
+  readonly conf: Readonly<Record<string, unknown>>;
+  readonly resultOf?: string;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly ifName: string;
+  readonly before: Readonly<Record<string, Request>>;
+  readonly struck: Request;
+  /** What comes after, each followed by a look where its name is in `looks`. */
+  readonly after: Readonly<Record<string, Request>>;
+  readonly looks: readonly string[];
+}
+
+export interface Fault {
+  /** The system call, and which one of them: from 1. */
+  readonly call: string;
+  readonly when: number;
+  /** What it is refused with; undefined: the process is killed as it makes the call. */
+  readonly errno: string | undefined;
+}
+
+/** What one play left, by the titles of play.sh. */
+export type Seen = Readonly<Record<string, string>>;
+
+/** The errors a call can be refused with in earnest. What is not here cannot fail, or belongs to no plugin. */
+const errnos: Readonly<Record<string, string>> = {
+  ...named("ENOMEM", "mmap", "munmap", "mprotect", "madvise", "brk", "mremap"),
+  ...named("EMFILE", "open", "openat", "socket", "fcntl", "dup", "pipe2"),
+  ...named(
+    "EIO",
+    "read",
+    "write",
+    "close",
+    "fsync",
+    "stat",
+    "fstat",
+    "fstatfs",
+    "getdents64",
+    "unlink",
+    "rename",
+    "readlink",
+  ),
+  ...named("ENOSPC", "mkdir", "linkat"),
+  ...named("EPERM", "fchmod", "setns", "bind", "setsockopt"),
+  ...named("ENOBUFS", "sendto", "recvfrom", "sendmsg", "recvmsg"),
+  ...named("ENOLCK", "flock"),
+  ...named("ENOSYS", "getrandom"),
+};
+
+function named(errno: string, ...calls: readonly string[]): Record<string, string> {
+  return Object.fromEntries(calls.map((call) => [call, errno]));
+}
+
+/** No plugin has a say in these: the process is not there yet, or not any more. */
+const outside = new Set(["execve", "exit_group"]);
+
+/**
+ * Every fault of a run that strace wrote down. Calls are refused from where the request is read: before that, libc and
+ * Rust start up, and nobody is there to answer.
+ */
+export function faultsOf(trace: string): Fault[] {
+  const counts = new Map<string, number>();
+  const faults: Fault[] = [];
+  let reading = false;
+  for (const [, call = "", rest = ""] of trace.matchAll(/^\d+ +(\w+)\((.*)$/gm)) {
+    const when = (counts.get(call) ?? 0) + 1;
+    counts.set(call, when);
+    if (outside.has(call)) continue;
+    reading ||= call === "read" && rest.startsWith("0,");
+    const errno = errnos[call];
+    if (reading && errno !== undefined) faults.push({ call, when, errno });
+    faults.push({ call, when, errno: undefined });
+  }
+  return faults;
+}
+
+export const told = ({ call, when, errno }: Fault): string =>
+  errno === undefined ? `killed at ${call} ${when}` : `${call} ${when} refused with ${errno}`;
+
+function options(fault: Fault | undefined): string {
+  if (fault === undefined) return "";
+  const { call, when, errno } = fault;
+  const what = errno === undefined ? "signal=SIGKILL" : `error=${errno}`;
+  return `-e trace=${call} -e inject=${call}:${what}:when=${when}`;
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+function script({ ifName, before, struck, after, looks }: Case, bin: string): string {
+  const words = ({ verb, pod, container, plugin, conf, resultOf }: Request) =>
+    [verb, pod, container, plugin, JSON.stringify(conf), ...(resultOf === undefined ? [] : [resultOf])]
+      .map(quoted)
+      .join(" ");
+  const look = (name: string) => (looks.includes(name) ? [`look ${quoted(name)}`] : []);
+  const calls = (each: Readonly<Record<string, Request>>) =>
+    Object.entries(each).flatMap(([name, request]) => [`call ${quoted(name)} ${words(request)}`, ...look(name)]);
+  const pods = new Set([...Object.values(before), struck, ...Object.values(after)].map(({ pod }) => pod));
+  const setUp = [`bin=${quoted(bin)} ifname=${ifName}`, ...[...pods].map((pod) => `pod ${pod}`)];
+  return [...setUp, ...calls(before), `struck ${words(struck)}`, "look struck", ...calls(after), ""].join("\n");
+}
+
+function partsOf(text: string): Seen {
+  const parts = text.split("\u0001").slice(1);
+  return Object.fromEntries(
+    parts.map((part) => [part.slice(0, part.indexOf("\n")), part.slice(part.indexOf("\n") + 1)]),
+  );
+}
+
+/** How many play beside each other. */
+const lanes = 2;
+const laneMs = 900_000;
+
+/** Plays a case once for each fault, on a fresh node each time; undefined: nothing befalls it. */
+export async function playFaults(each: Case, faults: readonly (Fault | undefined)[], bin: string): Promise<Seen[]> {
+  const work = mkdtempSync(join(tmpdir(), "weft-faults-"));
+  try {
+    writeFileSync(join(work, "case"), script(each, bin));
+    const lines = faults.map((fault, at) => `${work}/${at} ${options(fault)}`);
+    const run = 'while read -r line; do unshare -n -m sh "$0" "$1" $line </dev/null; done';
+    const player = join(import.meta.dirname, "play.sh");
+    const lane = (number: number) =>
+      execa("sh", ["-c", run, player, join(work, "case")], {
+        input: lines
+          .filter((_, at) => at % lanes === number)
+          .map((line) => `${line}\n`)
+          .join(""),
+        timeout: laneMs,
+      });
+    await Promise.all(Array.from({ length: lanes }, (_, number) => lane(number)));
+    return faults.map((_, at) => partsOf(readFileSync(join(work, String(at)), "utf8")));
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
