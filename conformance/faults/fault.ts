@@ -54,7 +54,7 @@ const errnos: Readonly<Record<string, string>> = {
     "readlink",
   ),
   ...named("ENOSPC", "mkdir", "linkat"),
-  ...named("EPERM", "fchmod", "setns", "bind", "setsockopt"),
+  ...named("EPERM", "fchmod", "setns", "bind", "connect", "setsockopt"),
   ...named("ENOBUFS", "sendto", "recvfrom", "sendmsg", "recvmsg"),
   ...named("ENOLCK", "flock"),
   ...named("ENOSYS", "getrandom"),

@@ -23,11 +23,10 @@ export function attachmentsIn(seen: Seen, look: string): string[] {
       .filter(({ ifname }) => !shared.has(String(ifname)))
       .map((link) => [part.slice(look.length + 1), link.ifname, ...addressesOf(link)].join(" ")),
   );
-  // A loopback link that is up has addresses.
   const loops = parts
     .filter((part) => part !== `${look}.node`)
     .flatMap((part) => linksOf(seen, part))
-    .filter((link) => link.ifname === "lo" && addressesOf(link).length > 0)
+    .filter((link) => link.ifname === "lo" && (link.flags as string[]).includes("UP"))
     .map(() => "lo up");
   const files = (seen[`${look}.files`] ?? "").split("\n").filter((path) => path !== "" && !kept.test(path));
   return [...links, ...loops, ...files].sort();

@@ -4,6 +4,7 @@
 //! No environment variable, file or argument changes what this program does; only the TypeScript reads them.
 
 mod arena;
+mod memory;
 mod spawn;
 mod sys;
 

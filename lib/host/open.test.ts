@@ -128,7 +128,7 @@ describeWith(["cell", "ip"], "network namespaces", () => {
     let calls = 0;
     const host = node.host({
       setns(fd, kind) {
-        if (++calls === 2) throw systemError("setns", 1);
+        if (++calls > 1) throw systemError("setns", 1);
         sys.setns(fd, kind);
       },
     });
@@ -139,11 +139,26 @@ describeWith(["cell", "ip"], "network namespaces", () => {
       expect(() => host.netlink(NETLINK_ROUTE)).toThrow(LostNetnsError);
       expect(() => host.readSysctl("net/ipv4/ip_forward")).toThrow(LostNetnsError);
       expect(() => host.exec("/bin/true", { env: {}, stdin: "", timeoutMs: 1000 })).toThrow(LostNetnsError);
-      expect(calls).toBe(2);
+      expect(calls).toBe(4);
     } finally {
       sys.setns(openSync(`/run/netns/${node.name}`, "r"), 0x40000000);
     }
     expect(home.ino).not.toBe(netns.ino);
+  });
+
+  test("a way back that is barred once is taken at the second try", () => {
+    let calls = 0;
+    const host = node.host({
+      setns(fd, kind) {
+        if (++calls === 2) throw systemError("setns", 12);
+        sys.setns(fd, kind);
+      },
+    });
+    const netns = host.openNetns(pod);
+    expect(host.readSysctl("net/ipv4/ip_forward", netns)).toMatch(/^[01]$/);
+    expect(host.openNetns("/proc/thread-self/ns/net").ino).toBe(node.host().ownNetns().ino);
+    expect(calls).toBe(3);
+    netns.close();
   });
 
   test("an old kernel that lacks the options of a netlink socket still gives one", () => {

@@ -33,6 +33,8 @@ const ownNetnsPath = "/proc/thread-self/ns/net";
 const busyForMs = 6000;
 const busyPollMs = 50;
 
+const goBackAttempts = 3;
+
 /** Going back to our own netns failed: nothing this process does from here on can be trusted. */
 export class LostNetnsError extends Error {}
 
@@ -52,12 +54,16 @@ export function hostOver(sys: Sys): Host {
   }
 
   function goBack(home: Netns): void {
-    try {
-      sys.setns(home.fd, CLONE_NEWNET);
-    } catch (cause) {
-      // Every later socket, sysctl or child of this process would be somebody else's: refuse them all.
-      lost = new LostNetnsError("cannot return to our own network namespace", { cause });
-      throw lost;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return sys.setns(home.fd, CLONE_NEWNET);
+      } catch (cause) {
+        // For want of memory, say: that may pass, and nothing can be taken back from where we are.
+        if (attempt < goBackAttempts) continue;
+        // Every later socket, sysctl or child of this process would be somebody else's: refuse them all.
+        lost = new LostNetnsError("cannot return to our own network namespace", { cause });
+        throw lost;
+      }
     }
   }
 

@@ -86,11 +86,27 @@ export function save(dataDir: string, attachment: Attachment, delegate: Delegate
   const { containerId, ifName } = attachment;
   const text = sortedJson({ ...delegate.fields, [containerIdKey]: containerId, [ifNameKey]: ifName });
   try {
-    host.files.replace(path, text, savedMode);
+    keep(dataDir, path, text, host);
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
     host.files.makeDirectory(dataDir, directoryMode);
-    host.files.replace(path, text, savedMode);
+    keep(dataDir, path, text, host);
   }
   return path;
+}
+
+/** A new file has no name before it is whole: a call that is killed meanwhile leaves none that nobody would remove. */
+function keep(dataDir: string, path: string, text: string, host: Host): void {
+  const file = host.files.prepare(dataDir, text, savedMode);
+  try {
+    if (!file.publish(path)) return host.files.replace(path, text, savedMode);
+    try {
+      host.files.syncDirectory(dataDir);
+    } catch (error) {
+      host.files.remove(path);
+      throw error;
+    }
+  } finally {
+    file.discard();
+  }
 }

@@ -1,0 +1,54 @@
+//! Rust's own memory, which is libc's: where the system has none left, it is asked again, and then the process ends with
+//! one error as for every other failure, and not by a signal with nothing on standard output.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+pub struct Patient;
+
+#[global_allocator]
+static PATIENT: Patient = Patient;
+
+const ATTEMPTS: u32 = 3;
+const PAUSE_US: u32 = 1000;
+
+/// Without memory nothing can be put together: the parts of the message are written as they are.
+#[cold]
+fn give_up() -> ! {
+    let (before, after) = crate::carried::LAST_RESORT;
+    for part in [before, "\"out of memory\"", after] {
+        crate::sys::write_all(1, part.as_bytes()).ok();
+    }
+    unsafe { libc::_exit(1) }
+}
+
+#[cold]
+fn ask_again(ask: impl Fn() -> *mut u8) -> *mut u8 {
+    for _ in 1..ATTEMPTS {
+        unsafe { libc::usleep(PAUSE_US) };
+        let block = ask();
+        if !block.is_null() {
+            return block;
+        }
+    }
+    give_up()
+}
+
+fn patiently(ask: impl Fn() -> *mut u8) -> *mut u8 {
+    let block = ask();
+    if block.is_null() { ask_again(ask) } else { block }
+}
+
+unsafe impl GlobalAlloc for Patient {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        patiently(|| unsafe { System.alloc(layout) })
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        patiently(|| unsafe { System.alloc_zeroed(layout) })
+    }
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        patiently(|| unsafe { System.realloc(block, layout, size) })
+    }
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(block, layout) }
+    }
+}
