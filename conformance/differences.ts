@@ -206,7 +206,7 @@ export const differences = {
     why: "Go looks at neither: a pod in another VLAN than was asked for passes",
     in: ["vlan-guest"],
     scenario: /^damage: /,
-    path: /^2\.(exit|stdout|layout|error)$/,
+    path: /^3\.(exit|stdout|layout|error)$/,
     step: (_, ours) => ours.exit === 1 && String(ours.error?.says).startsWith("matches"),
   },
   "a bridge that is there comes to keep VLANs apart": {

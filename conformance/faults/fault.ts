@@ -35,24 +35,14 @@ export interface Fault {
 /** What one play left, by the titles of play.sh. */
 export type Seen = Readonly<Record<string, string>>;
 
-/** The errors a call can be refused with in earnest. What is not here cannot fail, or belongs to no plugin. */
+/**
+ * The errors a call can be refused with in earnest. What is not here cannot fail, or belongs to no plugin; and close
+ * closes whatever it says, but not when strace refuses it.
+ */
 const errnos: Readonly<Record<string, string>> = {
   ...named("ENOMEM", "mmap", "munmap", "mprotect", "madvise", "brk", "mremap"),
   ...named("EMFILE", "open", "openat", "socket", "fcntl", "dup", "pipe2"),
-  ...named(
-    "EIO",
-    "read",
-    "write",
-    "close",
-    "fsync",
-    "stat",
-    "fstat",
-    "fstatfs",
-    "getdents64",
-    "unlink",
-    "rename",
-    "readlink",
-  ),
+  ...named("EIO", "read", "write", "fsync", "stat", "fstat", "fstatfs", "getdents64", "unlink", "rename", "readlink"),
   ...named("ENOSPC", "mkdir", "linkat"),
   ...named("EPERM", "fchmod", "setns", "bind", "connect", "setsockopt"),
   ...named("ENOBUFS", "sendto", "recvfrom", "sendmsg", "recvmsg"),

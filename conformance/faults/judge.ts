@@ -4,8 +4,9 @@ import { told, type Case, type Fault, type Seen } from "./fault.ts";
 
 type Json = Record<string, unknown>;
 
-/** Files that stay by design: locks, the round robin's place. */
-const kept = /^\/run\/cni\/locks\/|^\/var\/lib\/cni\/networks\/[^/]+\/(lock|last_reserved_ip\.\d+)$/;
+/** Files that stay by design: locks, the mark of this boot, the round robin's place. */
+const kept =
+  /^\/run\/cni\/(locks\/|host-local-first-add$)|^\/var\/lib\/cni\/networks\/[^/]+\/(lock|last_reserved_ip\.\d+)$/;
 /** Links that are every container's, or the node's. */
 const shared = new Set(["lo", "cni0"]);
 

@@ -73,7 +73,7 @@ export type GuestReport = Readonly<Record<Implementation, readonly (readonly Gue
 
 const memoryMb = 512;
 /** A quiet machine needs a minute at most. */
-const bootAndPlayMs = 280_000;
+const bootAndPlayMs = 580_000;
 
 /** Under which a scenario is played, and reports. */
 const folderOf = (scenario: number): string => String(scenario).padStart(3, "0");

@@ -42,15 +42,12 @@ function placeOf(links: readonly Json[], seen?: GuestState): Place {
   return { links: Object.fromEntries(named), routes: { v4: [], v6: [] }, sysctls: {} };
 }
 
-/** The node as it was seen, and of the pods what the result tells: their links have MACs that were drawn. */
-function stateOf(seen: GuestState, stdout: string): NodeState {
-  const state = { node: placeOf(seen.node, seen), pods: {} as Record<string, Place> };
-  nameLinks(state);
-  for (const { name, mac, sandbox } of interfacesOf(stdout)) {
-    if (sandbox === undefined) continue;
-    state.pods[String(sandbox)] = placeOf([{ ifname: name, address: mac }]);
-  }
-  return state;
+/** The pods as far as the result tells: their links have MACs that were drawn. */
+function podsOf(stdout: string): Record<string, Place> {
+  const inside = interfacesOf(stdout).filter(({ sandbox }) => sandbox !== undefined);
+  return Object.fromEntries(
+    inside.map(({ name, mac, sandbox }) => [String(sandbox), placeOf([{ ifname: name, address: mac }])]),
+  );
 }
 
 function interfacesOf(stdout: string): Json[] {
@@ -63,8 +60,12 @@ export function playOf({ steps: asked }: GuestScenario, steps: readonly GuestSte
   const played = steps.map((step, at): Played => {
     const from = asked[at];
     if (from === undefined) throw new Error("the guest took a step nobody asked for");
-    const state = step.seen === undefined ? undefined : stateOf(step.seen, step.stdout);
-    if (state !== undefined) names.learn(state);
+    const state: NodeState | undefined =
+      step.seen === undefined ? undefined : { node: placeOf(step.seen.node, step.seen), pods: {} };
+    if (state !== undefined) {
+      nameLinks(state);
+      names.learn({ ...state, pods: podsOf(step.stdout) });
+    }
     return {
       did: "shell" in from ? "a deed" : `${from.verb} bridge`,
       ...("shell" in from ? { exit: step.exit } : outcomeOf(step, from.says)),

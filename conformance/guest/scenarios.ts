@@ -90,9 +90,8 @@ const existing: GuestScenario[] = [
       shell(`${bridgeWithPort}; bridge vlan add dev a1 vid 30`),
       add({ vlan: 100 }, { says: /br9.*a1.*VLANs of its own.*vlan_filtering 1/s }),
       add({ vlanTrunk: [{ id: 5 }] }, { ...other, says: /VLANs of its own/ }),
-      add({}, third),
     ],
-    pods: ["pod", "other", "third"],
+    pods: ["pod", "other"],
   },
   {
     name: "existing: a port has no VLAN",
@@ -111,6 +110,8 @@ const existing: GuestScenario[] = [
   },
 ];
 
+/** With a MAC of its own: Go's CHECK refuses one that follows the ports. */
+const vlanBridge = "ip link add br9 address 02:00:00:00:00:09 up type bridge vlan_filtering 1";
 const again: GuestScenario[] = [
   {
     name: "ADD twice",
@@ -124,7 +125,7 @@ const again: GuestScenario[] = [
   },
   {
     name: "DEL with an empty netns, the pod still there, in a VLAN",
-    steps: [add({ vlan: 100 }), del({ vlan: 100 }, { noNetns: true }), del({ vlan: 100 }, { noNetns: true })],
+    steps: [add({ vlan: 100 }), del({ vlan: 100 }, { noNetns: true })],
   },
   {
     name: "ADD that IPAM refuses",
@@ -151,9 +152,10 @@ const again: GuestScenario[] = [
   {
     name: "take-over: made by Go, then ours",
     steps: [
+      shell(vlanBridge),
       add({ vlan: 100, isGateway: true }, { by: "go" }),
       add({ vlan: 100, isGateway: true }, other),
-      check({ vlan: 100, isGateway: true }),
+      check({ vlan: 100, isGateway: true }, { prevResult: 1 }),
       del({ vlan: 100, isGateway: true }),
     ],
     pods: ["pod", "other"],
@@ -161,9 +163,10 @@ const again: GuestScenario[] = [
   {
     name: "take-over: made by ours, then Go",
     steps: [
+      shell(vlanBridge),
       add({ vlan: 100, isGateway: true }, { by: "ours" }),
       add({ vlan: 100, isGateway: true }, other),
-      check({ vlan: 100, isGateway: true }),
+      check({ vlan: 100, isGateway: true }, { prevResult: 1 }),
       del({ vlan: 100, isGateway: true }),
     ],
     pods: ["pod", "other"],
@@ -174,9 +177,10 @@ const port = "port=$(ip -j link show master br9 | grep -o 'veth[0-9a-f]*' | head
 const damage = (name: string, text: string, says: RegExp, conf: Conf = {}): GuestScenario => ({
   name: `damage: ${name}`,
   steps: [
+    shell(vlanBridge),
     add({ vlan: 100, vlanTrunk: [{ minID: 200, maxID: 203 }], ...conf }),
     shell(`${port}; ${text}`),
-    check({ vlan: 100, vlanTrunk: [{ minID: 200, maxID: 203 }], ...conf }, { says }),
+    check({ vlan: 100, vlanTrunk: [{ minID: 200, maxID: 203 }], ...conf }, { prevResult: 1, says }),
   ],
 });
 

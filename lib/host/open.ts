@@ -56,7 +56,8 @@ export function hostOver(sys: Sys): Host {
   function goBack(home: Netns): void {
     for (let attempt = 1; ; attempt++) {
       try {
-        return sys.setns(home.fd, CLONE_NEWNET);
+        sys.setns(home.fd, CLONE_NEWNET);
+        return;
       } catch (cause) {
         // For want of memory, say: that may pass, and nothing can be taken back from where we are.
         if (attempt < goBackAttempts) continue;

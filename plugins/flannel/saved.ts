@@ -99,14 +99,18 @@ export function save(dataDir: string, attachment: Attachment, delegate: Delegate
 function keep(dataDir: string, path: string, text: string, host: Host): void {
   const file = host.files.prepare(dataDir, text, savedMode);
   try {
-    if (!file.publish(path)) return host.files.replace(path, text, savedMode);
-    try {
-      host.files.syncDirectory(dataDir);
-    } catch (error) {
-      host.files.remove(path);
-      throw error;
-    }
+    if (file.publish(path)) syncNew(dataDir, path, host);
+    else host.files.replace(path, text, savedMode);
   } finally {
     file.discard();
+  }
+}
+
+function syncNew(dataDir: string, path: string, host: Host): void {
+  try {
+    host.files.syncDirectory(dataDir);
+  } catch (error) {
+    host.files.remove(path);
+    throw error;
   }
 }
