@@ -1,0 +1,157 @@
+// Every system call of every verb fails in turn, over the real kernel; and the process is killed before each of them.
+// A failed ADD leaves nothing, DEL takes back whatever there is, the next container is served. iproute2 judges.
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { layer3, makeBridgeNode, type BridgeNode } from "../../testing/bridge.ts";
+import { describeWith } from "../../testing/needs.ts";
+import type { Call } from "../../testing/runtime.ts";
+import { failing, type Faulty } from "../../lib/host/failing.ts";
+import { sys } from "../../lib/host/node.ts";
+import { encodeResult, type Result } from "../../lib/cni/result.ts";
+
+const CLONE_NEWNET = 0x40000000;
+const EIO = 5;
+const timeout = 300_000;
+const conf = { ...layer3, isDefaultGateway: true, hairpinMode: true };
+const ips = ["10.1.0.5/24 10.1.0.1", "fd00:1::5/64 fd00:1::1"];
+
+let on: BridgeNode;
+let pod: string;
+let next: string;
+let home: number;
+/** Container ids that IPAM gave an address to. */
+let held: Set<string>;
+let asking: string;
+beforeEach(async () => {
+  on = await makeBridgeNode();
+  [pod, next] = [await on.node.container("a"), await on.node.container("b")];
+  home = sys.open("/proc/thread-self/ns/net", 0, 0);
+  held = new Set();
+  on.ipam.during = (verb) => {
+    if (verb === "ADD") held.add(asking);
+    if (verb === "DEL") held.delete(asking);
+  };
+});
+afterEach(async () => {
+  sys.close(home);
+  await on.close();
+});
+
+/** A call whose system call number `at` fails. Says what became of it. */
+async function struck(call: Call, at: number, errno: number | "killed"): Promise<Faulty & { error?: unknown }> {
+  const quiet: typeof sys.write = (fd, data) => (fd === 2 ? undefined : sys.write(fd, data));
+  const faulty = failing({ ...sys, write: quiet }, at, errno);
+  // The request is a value of the test's, and no call of the system.
+  const { getenv: _, argv: __, ...over } = faulty.sys;
+  asking = call.containerId ?? "c0";
+  try {
+    await on.runtime.call({ ...call, over });
+    return faulty;
+  } catch (error) {
+    return { ...faulty, error };
+  } finally {
+    // A killed process would be gone, wherever it stood.
+    sys.setns(home, CLONE_NEWNET);
+  }
+}
+
+async function add(containerId: string, netns: string): Promise<Result> {
+  asking = containerId;
+  return await on.add({ netns, containerId, conf, ips });
+}
+async function del(containerId: string, netns: string): Promise<void> {
+  asking = containerId;
+  await on.del({ netns, containerId, conf });
+}
+
+/** What there is of attachments: pairs, of which one end is on the node, and addresses of IPAM's. */
+const left = async () => ({ veths: await on.veths(), held: [...held] });
+const nothing = { veths: [], held: [] };
+
+/** DEL twice, then another container: added, found right, deleted. */
+async function recovers(): Promise<void> {
+  await del("c0", pod);
+  await del("c0", pod);
+  expect(await left()).toEqual(nothing);
+  const { ips: given } = await add("c1", next);
+  expect(given.length).toBe(ips.length);
+  expect((await on.addrs("eth0", next)).sort()).toEqual(["10.1.0.5/24", "fd00:1::5/64"]);
+  await del("c1", next);
+}
+
+/** Goes through the faults of a call, one after the other, until one is beyond its last system call. */
+async function everyFault(
+  call: () => Promise<Call>,
+  errno: number | "killed",
+  judge: (error: unknown) => Promise<void>,
+) {
+  for (let at = 0; ; at++) {
+    const faulty = await struck(await call(), at, errno);
+    if (faulty.failed() === undefined) {
+      expect(faulty.error).toBeUndefined();
+      // A verb that asks nothing of the system would pass everything.
+      expect(at).toBeGreaterThan(5);
+      return;
+    }
+    try {
+      await judge(faulty.error);
+      await recovers();
+    } catch (cause) {
+      throw new Error(
+        `call ${at}, ${faulty.failed()}, ${errno === "killed" ? "killed" : "refused"}: ${String(cause)}`,
+        { cause },
+      );
+    }
+  }
+}
+
+/** CHECK's: of an ADD that went well. */
+async function prevResult(): Promise<object> {
+  return encodeResult(await add("c0", pod), "1.0.0") as object;
+}
+
+const request = (verb: string) => ({ verb, conf, netns: pod });
+
+describeWith(["cell", "ip", "ping"], "bridge, every system call refused once", () => {
+  test("ADD on a node without the bridge", { timeout }, async () => {
+    const call = async () => {
+      await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
+      return request("ADD");
+    };
+    await everyFault(call, EIO, async (error) => {
+      if (error !== undefined) expect(await left()).toEqual(nothing);
+    });
+  });
+
+  test("CHECK", { timeout }, async () => {
+    const call = async () => ({ ...request("CHECK"), conf: { ...conf, prevResult: await prevResult() } });
+    await everyFault(call, EIO, async () => expect((await left()).held).toEqual(["c0"]));
+  });
+
+  test("DEL says it is done only when it is", { timeout }, async () => {
+    const call = async () => {
+      await add("c0", pod);
+      return request("DEL");
+    };
+    await everyFault(call, EIO, async (error) => {
+      if (error === undefined) expect(await left()).toEqual(nothing);
+    });
+  });
+});
+
+describeWith(["cell", "ip", "ping"], "bridge, killed before every system call", () => {
+  test("ADD on a node without the bridge", { timeout }, async () => {
+    const call = async () => {
+      await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
+      return request("ADD");
+    };
+    await everyFault(call, "killed", async (error) => expect(error).toBeDefined());
+  });
+
+  test("DEL", { timeout }, async () => {
+    const call = async () => {
+      await add("c0", pod);
+      return request("DEL");
+    };
+    await everyFault(call, "killed", async (error) => expect(error).toBeDefined());
+  });
+});
