@@ -234,7 +234,7 @@ export const differences = {
   // host-local.
   "the first ADD of a boot is noted": {
     why: "it tells what an earlier boot left from what is in use, whatever the clock does; the file is gone with the boot",
-    in: ["host-local", ...withKernel],
+    in: ["host-local", "protocol", ...withKernel],
     path: /^\d+\.files\.\/run\/cni\/(host-local-first-add)?$/,
     fits: appears,
   },
