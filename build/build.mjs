@@ -51,7 +51,7 @@ export async function build({ engine: asked, target = homeTarget }) {
   const file = engine === "embedded" ? await buildEmbedded(facts) : await buildNodeEngine(facts);
   const bin = target === homeTarget ? binDirectory(engine) : join(root, "dist", target, "bin");
   linkNames(file, bin);
-  writeNotice(engine, join(dirname(bin), "NOTICE"));
+  writeNotice(engine, target, join(dirname(bin), "NOTICE"));
   const size = (statSync(join(bin, "weft")).size / 1e6).toFixed(2);
   console.log(
     `${bin.slice(root.length + 1)}: ${names.join(", ")} (one file, ${size} MB; ${engine} engine, build ${facts.buildId})`,

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ours } from "../testing/binaries.ts";
+import { engine, ours } from "../testing/binaries.ts";
 import { describeWith } from "../testing/needs.ts";
 
 const plugins = ["bridge", "flannel", "host-local", "loopback"];
@@ -45,6 +45,13 @@ describe("names", () => {
     expect(readdirSync(ours).sort()).toEqual([...plugins, "weft"].sort());
     const inodes = new Set(readdirSync(ours).map((name) => statSync(join(ours, name)).ino));
     expect(inodes.size).toBe(1);
+  });
+
+  test("the notice beside them has the licence of each thing they carry", () => {
+    const notice = readFileSync(join(ours, "../NOTICE"), "utf8");
+    const carried = engine === "node" ? ["Node.js"] : ["musl", "QuickJS-ng", "rquickjs", "sha2", "libc"];
+    for (const each of carried) expect(notice).toContain(`\n${each}`);
+    if (engine === "embedded") expect(notice).toMatch(/Permission is hereby granted, free of charge/);
   });
 
   test.each(plugins)("%s answers VERSION, with nothing on standard error", async (name) => {

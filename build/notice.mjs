@@ -15,18 +15,19 @@ function textsIn(directory) {
   );
 }
 
-/** The crates linked into the executable, as cargo knows them, and the engine's C sources inside one of them. */
-function crates() {
+/** The crates linked into the executable for a target, as cargo knows them. */
+function crates(target) {
   const args = [
     "metadata",
     "--format-version=1",
     "--locked",
-    "--offline",
+    // Else cargo wants crates of other systems as well, which no build here has fetched.
+    `--filter-platform=${target}-unknown-linux-musl`,
     "--manifest-path",
     join(root, "host/Cargo.toml"),
   ];
   const asked = spawnSync("cargo", args, { encoding: "utf8", maxBuffer: 64 << 20 });
-  if (asked.status !== 0) return [];
+  if (asked.status !== 0) throw new Error(`no licences for NOTICE: cargo metadata: ${asked.stderr ?? asked.error}`);
   const { packages, resolve } = JSON.parse(asked.stdout);
   const linked = new Set();
   const visit = (id) => {
@@ -48,14 +49,15 @@ function crates() {
 }
 
 const musl = "musl libc: MIT. Copyright 2005-2020 Rich Felker, et al. https://musl.libc.org";
+const rust = "Rust's standard library: MIT or Apache-2.0. https://github.com/rust-lang/rust/blob/main/COPYRIGHT";
 
-export function writeNotice(engine, file) {
+export function writeNotice(engine, target, file) {
   const parts = ["Weft: Apache-2.0, see LICENSE. This executable also carries:\n"];
   if (engine === "node") {
     parts.push("Node.js: MIT, with the licences of its parts: https://github.com/nodejs/node/blob/main/LICENSE");
   } else {
-    parts.push(musl);
-    for (const { name, version, license, directory } of crates()) {
+    parts.push(musl, rust);
+    for (const { name, version, license, directory } of crates(target)) {
       parts.push([`${name} ${version}: ${license}`, ...textsIn(directory)].join("\n\n"));
       if (name === "rquickjs-sys")
         parts.push([`QuickJS-ng, the engine inside ${name}: MIT`, ...textsIn(join(directory, "quickjs"))].join("\n\n"));
