@@ -20,7 +20,7 @@ const stores = {
   saved: "/var/lib/cni/flannel",
   results: "/var/lib/cni/results",
 };
-/** What kube-flannel installs, and the first version that has all of CHECK. */
+/** What kube-flannel installs, and a version that has CHECK. */
 const [stock, checkable] = ["0.3.1", "1.0.0"];
 const confDir = (version: string) => `/run/demo/net.d-${version}`;
 

@@ -33,6 +33,3 @@ export function validAttachments(tree: JsonObject): readonly Attachment[] | unde
   }
   return undefined;
 }
-
-export const isSameAttachment = (a: Attachment, b: Attachment): boolean =>
-  a.containerId === b.containerId && a.ifName === b.ifName;

@@ -15,8 +15,7 @@ const RTPROT_BOOT = 3;
 /** Learned from a router's advertisement. */
 export const RTPROT_RA = 9;
 const RTN_UNICAST = 1;
-export const RT_SCOPE_UNIVERSE = 0;
-export const RT_SCOPE_LINK = 253;
+const RT_SCOPE_UNIVERSE = 0;
 const RTNH_F_ONLINK = 4;
 const RTM_F_CLONED = 0x200;
 const rtmsgBytes = 12;

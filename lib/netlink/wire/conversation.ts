@@ -10,7 +10,6 @@ import { cstring, u32 } from "./kinds.ts";
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 const NLM_F_DUMP_INTR = 0x10;
-export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_DUMP = 0x300;
 export const NLM_F_CREATE = 0x400;
