@@ -193,8 +193,9 @@ export async function callPlugin(
   if (verb === "CHECK") await plugin.check(request, host);
   if (verb === "DEL") {
     await plugin.del(request, host);
-    // What the node holds for this attachment is gone; the netns is the node's own and was left alone.
-    if (own) throw sameNetns(env.netns);
+    // What the node holds for this attachment is gone; the netns is the node's own and was left alone. A delegate leaves it
+    // to its caller to say so, who may have more to take back.
+    if (own && call.ownNetns === undefined) throw sameNetns(env.netns);
   }
   return undefined;
 }

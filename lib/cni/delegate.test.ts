@@ -138,6 +138,13 @@ describe("an executable", () => {
     for (const line of changed) expect(env).toContain(line);
   });
 
+  test("is not given our own netns, in which it might delete what is the node's", async () => {
+    script("x", `env > ${root}/env`);
+    const host = hostOf("DEL", { env: { ...environment("DEL"), CNI_NETNS: "/proc/self/ns/net" } });
+    await delegateVerb(request({}, { ownNetns: true }), host, "DEL", "x", text);
+    expect(readFileSync(join(root, "env"), "utf8").split("\n")).toContain("CNI_NETNS=");
+  });
+
   const address = '{"ips":[{"address":"10.1.0.5/24"}]}';
   test.each([
     ["a result with its version", "1.0.0", '{"cniVersion":"1.1.0","ips":[{"address":"10.1.0.5/24"}]}'],
@@ -304,6 +311,15 @@ describe("a delegate that is this very executable stays in this process", () => 
     const error = await refusalOf(() => delegateAdd(request(suiteOf(recorder), { ownNetns: own }), host, "x", bytes));
     expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
     expect(recorder.verbs).toEqual([]);
+  });
+
+  test("DEL with our own netns does its part without it, and is no error of the delegate's", async () => {
+    ours();
+    const recorder = new Recorder();
+    const host = hostOf("DEL", { env: { ...environment("DEL"), CNI_NETNS: "/proc/self/ns/net" }, over: no });
+    await delegateVerb(request(suiteOf(recorder), { ownNetns: true }), host, "DEL", "x", text);
+    expect(recorder.verbs).toEqual(["DEL"]);
+    expect(recorder.requests[0]).toMatchObject({ netns: "", ownNetns: true });
   });
 
   test("its error is ours", async () => {

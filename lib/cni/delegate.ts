@@ -134,7 +134,9 @@ async function delegate(
       behalf === undefined
         ? {}
         : { CNI_CONTAINERID: behalf.containerId, CNI_IFNAME: behalf.ifName, CNI_NETNS: behalf.netns };
-    const stdout = runExecutable(file, { CNI_COMMAND: verb, ...other }, text, host);
+    // DEL alone is called with our own netns. Of another's plugins some would delete the node's link of that name in there.
+    const netns = request.ownNetns ? { CNI_NETNS: "" } : {};
+    const stdout = runExecutable(file, { CNI_COMMAND: verb, ...other, ...netns }, text, host);
     return verb === "ADD" ? resultOf(stdout, request.cniVersion) : undefined;
   }
   const env = { ...callEnv(host), ...behalf, command: verb };
