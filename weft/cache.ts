@@ -7,7 +7,7 @@ import { specVersions, type SpecVersion } from "../lib/cni/version.ts";
 import { isErrno } from "../lib/host/errno.ts";
 import type { Host } from "../lib/host/host.ts";
 import { utf8Bytes } from "../lib/host/utf8.ts";
-import { WeftError, type NetworkList, type Plain } from "./list.ts";
+import { member, WeftError, type NetworkList, type Plain } from "./list.ts";
 
 const directory = "/var/lib/cni/results";
 const kind = "cniCacheV1";
@@ -52,8 +52,6 @@ export function keepResult(list: NetworkList, attachment: Attachment, result: Pl
   host.files.replace(pathOf(list, attachment), JSON.stringify(cached), 0o600);
 }
 
-const memberOf = (tree: JsonObject, name: string) => tree.entries.findLast(([key]) => key === name)?.[1];
-
 /** The kept result in the list's version, as a plugin gets it; undefined when none is kept. Throws where it is unreadable. */
 export function cachedResult(
   list: NetworkList,
@@ -71,7 +69,7 @@ export function cachedResult(
   }
   const tree = parseJson(text);
   // Before the cache had a format, the file was the result.
-  const result = tree instanceof JsonObject && memberOf(tree, "kind") === kind ? memberOf(tree, "result") : tree;
+  const result = tree instanceof JsonObject && member(tree, "kind") === kind ? member(tree, "result") : tree;
   if (!(result instanceof JsonObject)) throw new WeftError(`${path} holds no result`);
   return readResult(result, "", version);
 }

@@ -30,8 +30,8 @@ export interface NetworkList {
 /** A list, a file or an argument that cannot be used; the message is for the person at the terminal. */
 export class WeftError extends Error {}
 
-/** The value of a key of a list. Here, unlike inside a plugin's object, case counts. */
-function member(list: JsonObject, key: string): Json | undefined {
+/** The value of a key of a list, or of a file of the cache. Here, unlike inside a plugin's object, case counts. */
+export function member(list: JsonObject, key: string): Json | undefined {
   return list.entries.findLast(([each]) => each === key)?.[1];
 }
 

@@ -14,7 +14,7 @@ export async function add(request: AttachmentRequest<FlannelConf>, host: Host): 
   const delegate = generate(conf, network, readSubnetEnv(conf.subnetFile, host));
   refuseMasquerade(delegate, request, host);
   const before = findSaved(conf.dataDir, attachment, host);
-  const path = save(conf.dataDir, attachment, delegate, host);
+  const path = save(conf.dataDir, attachment, delegate, host, before);
   try {
     return await delegateAdd(request, host, delegate.type, delegateText(delegate));
   } catch (error) {

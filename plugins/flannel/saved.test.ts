@@ -44,6 +44,13 @@ describe("keeping", () => {
     expect(readdirSync(dataDir).sort()).toEqual(["c0ffee", "c0ffee-net1"]);
   });
 
+  test("a second interface keeps its file when the first one is gone", () => {
+    for (const attachment of [eth0, net1]) save(dataDir, attachment, delegate, host);
+    rmSync(join(dataDir, "c0ffee"));
+    save(dataDir, net1, delegate, host);
+    expect(readdirSync(dataDir)).toEqual(["c0ffee-net1"]);
+  });
+
   test("a container that is called like another's second interface keeps its own", () => {
     const namesake = { containerId: "c0ffee-net1", ifName: "eth0" };
     save(dataDir, eth0, delegate, host);
@@ -54,6 +61,12 @@ describe("keeping", () => {
 });
 
 describe("finding", () => {
+  test("the whole file, not the torn one of a container whose id is this one's name", () => {
+    save(dataDir, net1, delegate, host);
+    put("c0ffee-net1", "");
+    expect(findSaved(dataDir, net1, host)?.path).toBe(join(dataDir, "c0ffee"));
+  });
+
   test("nothing where there is no folder, and nothing is made", () => {
     expect(findSaved(dataDir, eth0, host)).toBeUndefined();
     expect(listSaved(dataDir, host)).toEqual([]);

@@ -60,9 +60,11 @@ const ownName = ({ containerId, ifName }: Attachment): string => `${containerId}
 
 /** The saved configuration of an attachment. */
 export function findSaved(dataDir: string, attachment: Attachment, host: Host): SavedFile | undefined {
-  return [ownName(attachment), plainName(attachment)]
+  const files = [ownName(attachment), plainName(attachment)]
     .map((name) => read(dataDir, name, host))
-    .find((file) => belongsTo(file, attachment));
+    .filter((file) => belongsTo(file, attachment));
+  // A torn file may be another container's, whose id is this one's name.
+  return files.find(({ text }) => text !== undefined) ?? files[0];
 }
 
 /** Everything that is saved, of every network. */
@@ -78,11 +80,24 @@ export function listSaved(dataDir: string, host: Host): SavedFile[] {
   return names.filter((name) => !name.startsWith(".")).flatMap((name) => read(dataDir, name, host) ?? []);
 }
 
-/** Keeps a configuration, whole or not at all. Returns its path. */
-export function save(dataDir: string, attachment: Attachment, delegate: DelegateConf, host: Host): string {
+function freePath(dataDir: string, attachment: Attachment, host: Host): string {
   const plain = read(dataDir, plainName(attachment), host);
   const free = plain === undefined || belongsTo(plain, attachment);
-  const path = `${dataDir}/${free ? plainName(attachment) : ownName(attachment)}`;
+  return `${dataDir}/${free ? plainName(attachment) : ownName(attachment)}`;
+}
+
+/**
+ * Keeps a configuration, whole or not at all. Returns its path. `before` is what findSaved finds: an attachment never
+ * has two files, of which DEL would remove one.
+ */
+export function save(
+  dataDir: string,
+  attachment: Attachment,
+  delegate: DelegateConf,
+  host: Host,
+  before = findSaved(dataDir, attachment, host),
+): string {
+  const path = before?.text === undefined ? freePath(dataDir, attachment, host) : before.path;
   const { containerId, ifName } = attachment;
   const text = sortedJson({ ...delegate.fields, [containerIdKey]: containerId, [ifNameKey]: ifName });
   try {

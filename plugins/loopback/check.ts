@@ -16,6 +16,6 @@ export function check(request: AttachmentRequest<unknown>, host: Host): void {
     netns.close();
   }
   throw new CniError("internal", "loopback interface is down", {
-    hint: `ip netns exec takes it up: ip link set lo up, in ${request.netns}`,
+    hint: `take it up: nsenter --net=${request.netns} ip link set lo up`,
   });
 }
