@@ -278,6 +278,16 @@ describeWith(["cell", "ip", "ping"], "bridge ADD: what a port lets through", () 
 });
 
 describeWith(["cell", "ip", "ping"], "bridge ADD: names and leftovers", () => {
+  test("a link that is meant to be down is no leftover", async () => {
+    const conf = { ...layer2, disableContainerInterface: true };
+    await on.add({ netns: pod, conf });
+    const before = (await on.link("eth0", pod))?.ifindex;
+    const error = await on.runtime.refusal({ verb: "ADD", conf, netns: pod });
+    expect(error.message).toContain("already exists");
+    expect((await on.link("eth0", pod))?.ifindex).toBe(before);
+    expect(before).toBeDefined();
+  });
+
   const foreign = (name: string) => on.node.run("ip", "link", "add", name, "type", "veth", "peer", "name", "foreign");
 
   test("a foreign link with the derived name makes the pair take the next one", async () => {

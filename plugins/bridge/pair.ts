@@ -101,7 +101,7 @@ function addPair(
       at++;
       continue;
     }
-    if (inPod !== undefined && !isLeftover(pod, inPod, onNode)) throw nameTaken(ifName, name);
+    if (inPod !== undefined && !isLeftover(pod, inPod, onNode, conf)) throw nameTaken(ifName, name);
     if (++attempt > attempts) {
       throw new CniError("tryAgainLater", `failed to make veth pair: "${name}" and "${ifName}" come and go`, {
         hint: "another call is at work on this attachment",
@@ -117,10 +117,19 @@ function addPair(
   });
 }
 
-/** Whether what we found is a pair of this attachment that never came to be used: not up, and without an address. */
-function isLeftover(pod: RouteSocket, inPod: Link, onNode: Link | undefined): boolean {
+/**
+ * Whether what we found is a pair of this attachment that never came to be used: not up, and without an address. Where a
+ * container's link is meant to be like that, its port tells: one with an alias was finished.
+ */
+function isLeftover(
+  pod: RouteSocket,
+  inPod: Link,
+  onNode: Link | undefined,
+  { containerUp }: Pick<BridgeConf, "containerUp">,
+): boolean {
   return (
     onNode?.kind === "veth" &&
+    (containerUp || onNode.alias === undefined) &&
     inPod.peerIfIndex === onNode.ifIndex &&
     onNode.peerIfIndex === inPod.ifIndex &&
     !inPod.up &&
