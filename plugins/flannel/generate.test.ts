@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { sortedJson, type PlainJson } from "../../lib/cni/json.ts";
 import { parseSubnetEnv } from "../../lib/flannel/subnet-env.ts";
+import { testHost } from "../../testing/host.ts";
 import type { FlannelConf } from "./conf.ts";
-import { delegateText, generate } from "./generate.ts";
+import { delegateText, generate, generateBestEffort } from "./generate.ts";
 
 const kube = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
 const dual = `${kube}FLANNEL_IPV6_NETWORK=fd00:10:244::/48\nFLANNEL_IPV6_SUBNET=fd00:10:244:1::1/64\n`;
@@ -109,4 +110,9 @@ test("nothing of the configuration that came in is changed", () => {
   const before = structuredClone(given);
   generate(given, "cbr0", parseSubnetEnv(kube, "subnet.env"));
   expect(given).toEqual(before);
+});
+
+test("without subnet.env there is a range all the same: Go's host-local frees nothing without one", () => {
+  const { fields } = generateBestEffort(conf({ subnetFile: "/nowhere/subnet.env" }), "cbr0", testHost({}).host);
+  expect(fields).toEqual(bridge({ mtu: 0, ipam: { ranges: ranges("192.0.2.0/24"), routes: [], type: "host-local" } }));
 });

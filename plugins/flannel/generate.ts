@@ -5,7 +5,7 @@ import { sortedJson, type PlainJson } from "../../lib/cni/json.ts";
 import { parseSubnetEnv, SubnetEnvFault, type SubnetEnv } from "../../lib/flannel/subnet-env.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { formatPrefix } from "../../lib/ip/prefix.ts";
+import { formatPrefix, type Prefix } from "../../lib/ip/prefix.ts";
 import type { FlannelConf } from "./conf.ts";
 
 export interface DelegateConf {
@@ -64,13 +64,19 @@ export function generate(conf: FlannelConf, network: string, env: SubnetEnv): De
   return { type, fields };
 }
 
+/**
+ * 192.0.2.0/24, kept for documentation (RFC 5737). Go's host-local frees by owner, whatever the ranges, and still refuses
+ * a DEL without any: a pod that came before flanneld could then never be deleted.
+ */
+const anySubnet: Prefix = { ip: { family: 4, value: 0xc0000200n }, length: 24 };
+
 /** As ADD would have it today; without subnet.env enough for the delegate to find links and free addresses. */
 export function generateBestEffort(conf: FlannelConf, network: string, host: Host): DelegateConf {
   try {
     return generate(conf, network, readSubnetEnv(conf.subnetFile, host));
   } catch (error) {
     if (!(error instanceof CniError)) throw error;
-    return generate(conf, network, { networks: [], subnets: [], mtu: 0, ipMasq: true });
+    return generate(conf, network, { networks: [], subnets: [anySubnet], mtu: 0, ipMasq: true });
   }
 }
 
