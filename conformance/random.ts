@@ -159,8 +159,9 @@ export const bridgeScenario: fc.Arbitrary<Scenario> = fc
       wrong === undefined
         ? [
             run("ADD"),
-            runSecond("ADD"),
+            // Before a second port comes: Go's bridge may then take its MAC, and Go's CHECK finds fault with that.
             ...(layer2 ? [] : [call("CHECK", "bridge", withResult(conf, 0), anyError)]),
+            runSecond("ADD"),
             run("DEL"),
             run("DEL"),
             runSecond("DEL"),
