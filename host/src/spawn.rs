@@ -54,7 +54,11 @@ pub fn run(path: &str, argv0: &str, env: &[String], stdin: &[u8], timeout_ms: f6
     let (output, errors) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) } as RawFd;
     if pidfd < 0 {
-        return Err(Error::last_os_error());
+        // Not to be watched, so not to be left running either.
+        let error = Error::last_os_error();
+        child.kill().ok();
+        child.wait().ok();
+        return Err(error);
     }
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     for fd in [input.as_ref().map(AsRawFd::as_raw_fd), Some(output.as_raw_fd()), Some(errors.as_raw_fd())].into_iter().flatten() {
