@@ -16,6 +16,10 @@ export const goPeers = [
   { name: "bridge", version: "v1.9.1", path: `${plugins}/main/bridge` },
   { name: "loopback", version: "v1.9.1", path: `${plugins}/main/loopback` },
   { name: "host-local", version: "v1.9.1", path: `${plugins}/ipam/host-local` },
+  { name: "portmap", version: "v1.9.1", path: `${plugins}/meta/portmap` },
+  { name: "bandwidth", version: "v1.9.1", path: `${plugins}/meta/bandwidth` },
+  { name: "firewall", version: "v1.9.1", path: `${plugins}/meta/firewall` },
+  { name: "tuning", version: "v1.9.1", path: `${plugins}/meta/tuning` },
   { name: "cnitool", version: "v1.3.0", path: "github.com/containernetworking/cni/cnitool" },
 ];
 
