@@ -32,6 +32,7 @@ export const sections: readonly Section[] = [
   { title: "bridge", folders: ["plugins/bridge"] },
   { title: "host-local", folders: ["plugins/host-local-ipam"] },
   { title: "loopback", folders: ["plugins/loopback"] },
+  { title: "iptables and nftables", folders: ["lib/firewall/iptables", "lib/firewall"] },
 ];
 
 /** All texts of some folders, in the order of the files and of the lines. */

@@ -36,7 +36,7 @@ export function testHost({ argv = ["bridge"], env = {}, stdin = "", over = {} }:
       else written[fd] += typeof data === "string" ? data : Buffer.from(data).toString("utf8");
     },
     // A child's environment is ours, this process's own, under the request's.
-    spawn: (path, argv0, overlay, input, timeoutMs) => sys.spawn(path, argv0, [...lines, ...overlay], input, timeoutMs),
+    spawn: (path, argv, overlay, input, timeoutMs) => sys.spawn(path, argv, [...lines, ...overlay], input, timeoutMs),
     ...over,
   });
   return { host, stdout: () => written[1], stderr: () => written[2] };

@@ -46,6 +46,9 @@ const kernel = {
   "vlan links": () => makesLink("link", "lo", "type", "vlan", "id", "1"),
   /** VLANs on a bridge's ports: CONFIG_BRIDGE_VLAN_FILTERING. */
   "vlan filtering": () => makesLink("type", "bridge", "vlan_filtering", "1"),
+  /** The tables that iptables had before nf_tables: CONFIG_IP_NF_IPTABLES_LEGACY. */
+  "legacy iptables": () =>
+    inCell() && spawnSync("unshare", ["-n", "iptables-legacy", "-t", "nat", "-S"], { stdio: "ignore" }).status === 0,
 } as const;
 
 export type Feature = keyof typeof machine | keyof typeof kernel;

@@ -37,13 +37,15 @@ fn drain(fd: RawFd, into: &mut Vec<u8>, copy_to: Option<RawFd>) -> bool {
     }
 }
 
-/// Runs `path` as `argv0`, our environment under `env` ("KEY=value"), `stdin` on its standard input. What it writes to
+/// Runs `path` with `argv`, the name it sees itself by first, our environment under `env` ("KEY=value"), `stdin` on its standard input. What it writes to
 /// standard error reaches ours at once. After `timeout_ms` (0: never) its whole process group is killed. Ends when the
 /// child does, even if a grandchild keeps a pipe open.
-pub fn run(path: &str, argv0: &str, env: &[String], stdin: &[u8], timeout_ms: f64) -> Result<Done> {
+pub fn run(path: &str, argv: &[String], env: &[String], stdin: &[u8], timeout_ms: f64) -> Result<Done> {
     let pairs = env.iter().filter_map(|pair| pair.split_once('='));
+    let (argv0, args) = argv.split_first().ok_or_else(|| Error::from_raw_os_error(libc::EINVAL))?;
     let mut child = Command::new(path)
         .arg0(argv0)
+        .args(args)
         .envs(pairs)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -419,8 +419,8 @@ fn recv<'js>(ctx: Ctx<'js>, fd: i32, max: usize, timeout_ms: i32) -> Result<Type
 
 // --- children ---
 
-fn spawn<'js>(ctx: Ctx<'js>, path: String, argv0: String, env: Vec<String>, stdin: String, timeout_ms: Opt<f64>) -> Result<Array<'js>> {
-    let done = crate::spawn::run(&path, &argv0, &env, stdin.as_bytes(), timeout_ms.0.unwrap_or(0.0))
+fn spawn<'js>(ctx: Ctx<'js>, path: String, argv: Vec<String>, env: Vec<String>, stdin: String, timeout_ms: Opt<f64>) -> Result<Array<'js>> {
+    let done = crate::spawn::run(&path, &argv, &env, stdin.as_bytes(), timeout_ms.0.unwrap_or(0.0))
         .map_err(|error| refuse(&ctx, "exec", error.raw_os_error().unwrap_or(libc::EIO), Some(&path)))?;
     let array = Array::new(ctx.clone())?;
     array.set(0, done.status)?;

@@ -225,8 +225,8 @@ describe("an executable", () => {
   test("that does not end is ended, and the runtime may try again: code 11", async () => {
     script("x", `echo $$ > ${root}/pid; exec sleep 600`);
     let passed = 0;
-    const spawn: Sys["spawn"] = (path, argv0, env, stdin, timeoutMs) => {
-      const done = sys.spawn(path, argv0, env, stdin, 300);
+    const spawn: Sys["spawn"] = (path, argv, env, stdin, timeoutMs) => {
+      const done = sys.spawn(path, argv, env, stdin, 300);
       passed = timeoutMs;
       return done;
     };

@@ -1,11 +1,16 @@
 // Makes the kernel's rules what a plan says, finds out what they lack of it, and takes things away: each in one
 // transaction, decided on what is there, and none where nothing is to be done. Nothing is deleted that has not to go,
 // since a transaction that deletes waits for RCU.
+import { utf8Bytes } from "../host/utf8.ts";
 import { addChain, delChain } from "../netlink/nft/chain.ts";
+import { targetOf } from "../netlink/nft/expr.ts";
+import type { ChainRef } from "../netlink/nft/message.ts";
 import type { NftSocket } from "../netlink/nft/open.ts";
-import { delRule } from "../netlink/nft/rule.ts";
+import type { Rule } from "../netlink/nft/phrase.ts";
+import { delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
 import { addTable } from "../netlink/nft/table.ts";
-import { commentTest } from "../netlink/nft/userdata.ts";
+import { commentTest, type CommentPattern } from "../netlink/nft/userdata.ts";
+import { includesBytes } from "../netlink/wire/bytes.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
 import { changesOf, differenceOf, mattersTo, missingText } from "./difference.ts";
 import { chainRef, checkPlace, type Plan, type Removal } from "./plan.ts";
@@ -18,12 +23,21 @@ function changesFor(nft: NftSocket, plan: Plan): Request[] {
   const table = nft.table.get(plan);
   const changes: Request[] = table === undefined ? [addTable(plan, plan.comment)] : [];
   const rules: Request[] = [];
+  const added = new Set<string>();
+  // A rule that jumps to a chain which is only now added cannot be there: a chain of thousands need not be read for it.
+  const isNew = ({ verdict }: Rule): boolean => {
+    const to = typeof verdict === "string" ? undefined : "jump" in verdict ? verdict.jump : undefined;
+    return to !== undefined && added.has(to);
+  };
   for (const planned of plan.chains) {
     const ref = chainRef(plan, planned.chain);
     const chain = table && nft.chain.get(ref);
-    if (chain === undefined) changes.push(addChain(ref, planned));
-    else checkPlace(chain, planned.base);
-    const seen = chain === undefined ? [] : nft.rule.list(ref, mattersTo(planned));
+    if (chain === undefined) {
+      changes.push(addChain(ref, planned));
+      added.add(planned.chain);
+    } else checkPlace(chain, planned.base);
+    const unread = chain === undefined || (planned.owns === undefined && planned.rules.every(isNew));
+    const seen = unread ? [] : nft.rule.list(ref, mattersTo(planned));
     rules.push(...changesOf(ref, differenceOf(planned, seen)));
   }
   // A rule may jump to a chain that comes later in the plan: chains first.
@@ -47,15 +61,29 @@ export function compare(nft: NftSocket, ...plans: readonly Plan[]): string[] {
 
 /** Takes away rules and chains; returns whether there were any. */
 export const remove = (nft: NftSocket, ...removals: readonly Removal[]): boolean =>
-  nft.update(() =>
-    removals.flatMap(({ rules = [], chains = [], ...table }) => [
-      ...rules.flatMap(({ chain, owns }) => {
-        const ref = chainRef(table, chain);
-        return nft.rule.list(ref, commentTest(owns)).map(({ handle }) => delRule(ref, handle));
-      }),
-      ...chains
-        .map((chain) => chainRef(table, chain))
-        .filter((ref) => nft.chain.get(ref) !== undefined)
-        .map(delChain),
-    ]),
-  );
+  nft.update(() => removals.flatMap((removal) => changesAway(nft, removal)));
+
+function changesAway(nft: NftSocket, { rules = [], chains = [], ...table }: Removal): Request[] {
+  const there = chains.map((chain) => chainRef(table, chain)).filter((ref) => nft.chain.get(ref) !== undefined);
+  return [
+    ...rules.flatMap(({ chain, ...which }) => {
+      const ref = chainRef(table, chain);
+      return ("owns" in which ? owned(nft, ref, which.owns) : jumping(nft, ref, which.to, there)).map(({ handle }) =>
+        delRule(ref, handle),
+      );
+    }),
+    ...there.map(delChain),
+  ];
+}
+
+function owned(nft: NftSocket, ref: ChainRef, owns: CommentPattern): KernelRule[] {
+  const test = commentTest(owns);
+  return nft.rule.list(ref, (payload) => test(userdataOf(payload)));
+}
+
+/** The rules of a chain that jump to another; none where that is not there, since nothing can jump to it. */
+function jumping(nft: NftSocket, ref: ChainRef, to: string, there: readonly ChainRef[]): KernelRule[] {
+  if (!there.some(({ chain }) => chain === to)) return [];
+  const name = utf8Bytes(`${to}\0`);
+  return nft.rule.list(ref, (payload) => includesBytes(payload, name)).filter(({ exprs }) => targetOf(exprs) === to);
+}

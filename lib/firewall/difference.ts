@@ -1,8 +1,10 @@
 // What is there beside what should be: the rules that one chain lacks and where they go, and those it has too many.
-import { addRule, delRule, type KernelRule } from "../netlink/nft/rule.ts";
+import { utf8Bytes } from "../host/utf8.ts";
+import { addRule, delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
 import { exprsOf, phraseOf, phraseText, type Rule } from "../netlink/nft/phrase.ts";
 import type { ChainRef } from "../netlink/nft/message.ts";
 import { commentTest } from "../netlink/nft/userdata.ts";
+import { includesBytes } from "../netlink/wire/bytes.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
 import type { PlannedChain } from "./plan.ts";
 
@@ -12,16 +14,23 @@ const identity = (rule: Omit<Rule, "comment">, comment: string | undefined): str
 
 function identityOf({ exprs, comment }: KernelRule): string | undefined {
   const rule = phraseOf(exprs);
-  return rule && identity(rule, comment);
+  return rule && identity(rule, rule.comment ?? comment);
 }
 
-/** Which rules of a chain can matter to its plan, by their user data: those with a comment of the plan, and our own. */
-export function mattersTo({ rules, owns }: PlannedChain): (userdata: Uint8Array | undefined) => boolean {
-  const comments = new Set(rules.map(({ comment }) => comment));
-  const tests = [...comments].flatMap((comment) => (comment === undefined ? [] : [commentTest({ is: comment })]));
+/** Which rules of a chain can matter to its plan: those with a comment of the plan, and our own. */
+export function mattersTo({ rules, owns }: PlannedChain): (payload: Uint8Array) => boolean {
+  const inExprs = rules.some(({ iptables }) => iptables === true);
+  const comments = [...new Set(rules.map(({ comment }) => comment))];
+  const tests = comments.flatMap((comment) => (comment === undefined ? [] : [commentTest({ is: comment })]));
   if (owns !== undefined) tests.push(commentTest(owns));
-  const bare = comments.has(undefined);
-  return (userdata) => (userdata === undefined ? bare : tests.some((test) => test(userdata)));
+  const bare = comments.includes(undefined);
+  // iptables' comments are among the expressions, and of some releases in the user data: either way their bytes are there.
+  const texts = comments.flatMap((comment) => (comment === undefined || !inExprs ? [] : [utf8Bytes(comment)]));
+  return (payload) => {
+    if (inExprs) return bare || texts.some((text) => includesBytes(payload, text));
+    const userdata = userdataOf(payload);
+    return userdata === undefined ? bare : tests.some((test) => test(userdata));
+  };
 }
 
 export interface Difference {
@@ -61,7 +70,11 @@ export function changesOf(ref: ChainRef, { missing, surplus }: Difference): Requ
   return [
     ...surplus.map(({ handle }) => delRule(ref, handle)),
     ...missing.map(({ rule, before }) =>
-      addRule(ref, { exprs: exprsOf(ref.family, rule), comment: rule.comment, before }),
+      addRule(ref, {
+        exprs: exprsOf(ref.family, rule),
+        comment: rule.iptables === true ? undefined : rule.comment,
+        before,
+      }),
     ),
   ];
 }

@@ -1,4 +1,5 @@
 // What of nf_tables should be there, as data: a table, its chains, their rules. It knows nothing of why.
+import { CniError } from "../cni/error.ts";
 import type { Base, Chain } from "../netlink/nft/chain.ts";
 import type { ChainRef, TableRef } from "../netlink/nft/message.ts";
 import type { Rule } from "../netlink/nft/phrase.ts";
@@ -26,31 +27,31 @@ export interface Plan extends TableRef {
 
 /** What of a table goes away. What is not there is fine. */
 export interface Removal extends TableRef {
-  /** Rules of these chains with such comments. */
-  readonly rules?: readonly { readonly chain: string; readonly owns: CommentPattern }[];
+  /** Rules of these chains with such comments, and those that jump to a chain which goes away, too. */
+  readonly rules?: readonly (
+    | { readonly chain: string; readonly owns: CommentPattern }
+    | { readonly chain: string; readonly to: string }
+  )[];
   /** Chains with all that is in them, those that jump before those that are jumped to. */
   readonly chains?: readonly string[];
 }
 
 export const chainRef = ({ family, table }: TableRef, chain: string): ChainRef => ({ family, table, chain });
 
-/** A chain of this name hangs elsewhere, so that its rules would never see the packets they are for. */
-export class MisplacedChainError extends Error {
-  constructor(ref: ChainRef, want: Base | undefined, have: Base | undefined) {
-    super(
-      `nft chain ${ref.family} ${ref.table} "${ref.chain}": want ${baseText(want)}, is ${baseText(have)}; delete it or rename it`,
-    );
-    this.name = "MisplacedChainError";
-  }
-}
-
 function baseText(base: Base | undefined): string {
   return base === undefined ? "no hook" : `type ${base.type} hook ${base.hook} priority ${base.priority}`;
 }
 
-/** Refuses a chain that is there but hangs elsewhere. Its policy is its owner's choice. */
+/**
+ * Refuses a chain that is there but hangs elsewhere, so that its rules would never see the packets they are for. Its
+ * policy is its owner's choice.
+ */
 export function checkPlace(chain: Chain, want: Base | undefined): void {
   const { base } = chain;
   if (base?.type !== want?.type || base?.hook !== want?.hook || base?.priority !== want?.priority)
-    throw new MisplacedChainError(chain, want, base);
+    throw new CniError(
+      "internal",
+      `nft chain ${chain.family} ${chain.table} "${chain.chain}": want ${baseText(want)}, is ${baseText(base)}`,
+      { hint: "delete this chain or rename it" },
+    );
 }

@@ -310,6 +310,19 @@ describe("reading", () => {
     expect(files.stat(at("file/below"))).toBeUndefined();
   });
 
+  test("executable follows symlinks to a file that may be run, and is undefined for all else", () => {
+    fs.writeFileSync(at("run"), "");
+    fs.chmodSync(at("run"), 0o755);
+    fs.writeFileSync(at("text"), "");
+    fs.symlinkSync("run", at("second"));
+    fs.symlinkSync(at("second"), at("first"));
+    fs.symlinkSync("first/", at("slash"));
+    fs.symlinkSync("loop", at("loop"));
+    expect(files.executable(at("first"))).toBe(fs.realpathSync(at("run")));
+    const others = ["text", "none", "run/x", "slash", "loop", ""];
+    for (const name of others) expect(files.executable(at(name))).toBeUndefined();
+  });
+
   test("remove says whether there was something", () => {
     fs.writeFileSync(at("file"), "");
     expect([files.remove(at("file")), files.remove(at("file"))]).toEqual([true, false]);

@@ -9,6 +9,7 @@ const O_WRONLY = 1;
 const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
+const O_PATH = 0o10000000;
 
 const ENOENT = 2;
 const ENOSPC = 28;
@@ -151,6 +152,19 @@ export function filesOver(sys: Sys): Files {
     }
   }
 
+  function executable(path: string): string | undefined {
+    try {
+      return withFile(path, O_PATH, 0, (fd) => {
+        if (statOf(sys.fstat(fd)).kind !== "file") return undefined;
+        sys.access(path, X_OK);
+        return sys.readlink(`/proc/self/fd/${fd}`);
+      });
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "ELOOP")) return undefined;
+      throw error;
+    }
+  }
+
   return {
     read: (path, maxBytes = defaultMaxBytes) => sys.readFile(path, maxBytes),
 
@@ -225,6 +239,8 @@ export function filesOver(sys: Sys): Files {
     list: (path) => sys.readdir(path),
 
     containing: (path, text) => sys.filesContaining(path, text),
+
+    executable,
 
     stat,
 

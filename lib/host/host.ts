@@ -73,6 +73,8 @@ export interface Files {
   list(path: string): string[];
   /** Names of the regular files in a directory whose first 4 KiB contain the text: one call for ten thousand files. */
   containing(path: string, text: string): string[];
+  /** The path, without symlinks, of a file that may be executed; undefined where there is none. */
+  executable(path: string): string | undefined;
   /** undefined when nothing is there. Follows symlinks, unless told that the symlink itself is meant: that is "other". */
   stat(path: string, follow?: boolean): FileStat | undefined;
   /** flock(2) LOCK_EX on `path`, created with `mode` where missing (unless `create` is false: then ENOENT). undefined when `timeoutMs` passed. */
@@ -129,6 +131,17 @@ export interface Host extends Process {
   readSysctl(name: string, netns?: Netns): string;
   writeSysctl(name: string, value: string, netns?: Netns): void;
 
-  /** Runs an executable; see `Sys.spawn`. `env` is laid over our own environment. Retries ETXTBSY for up to 6 s. */
-  exec(path: string, options: { env: Readonly<Record<string, string>>; stdin: string; timeoutMs: number }): ExecResult;
+  /**
+   * Runs an executable; see `Sys.spawn`. `argv` is its path alone unless told; `env` is laid over our own environment.
+   * Retries ETXTBSY for up to 6 s.
+   */
+  exec(
+    path: string,
+    options: {
+      argv?: readonly string[];
+      env?: Readonly<Record<string, string>>;
+      stdin?: string;
+      timeoutMs: number;
+    },
+  ): ExecResult;
 }

@@ -45,7 +45,12 @@ function refuseUnlessZero(syscall: string, errno: number, path?: string): void {
 }
 
 /** Starts `path` in a process group of its own with these three descriptors. Returns its process id. */
-function start(path: string, argv0: string, env: readonly string[], stdio: readonly [number, number, number]): number {
+function start(
+  path: string,
+  argv: readonly string[],
+  env: readonly string[],
+  stdio: readonly [number, number, number],
+): number {
   const actions = Buffer.alloc(structureBytes);
   const attributes = Buffer.alloc(structureBytes);
   libc("posix_spawn_file_actions_init", actions);
@@ -64,7 +69,7 @@ function start(path: string, argv0: string, env: readonly string[], stdio: reado
       POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK,
     );
     const pid = new Int32Array(1);
-    const errno = libc("posix_spawn", pid, cString(path), actions, attributes, stringArray([argv0]), stringArray(env));
+    const errno = libc("posix_spawn", pid, cString(path), actions, attributes, stringArray(argv), stringArray(env));
     refuseUnlessZero("exec", errno, path);
     return pid[0] ?? -1;
   } finally {
@@ -165,7 +170,7 @@ function attend(pid: number, input: number, stdin: Buffer, outlets: readonly Out
 }
 
 /** `Sys.spawn`. */
-export const spawn: Sys["spawn"] = (path, argv0, env, stdin, timeoutMs) => {
+export const spawn: Sys["spawn"] = (path, argv, env, stdin, timeoutMs) => {
   const overlaid = new Map(Object.entries(process.env));
   for (const pair of env) overlaid.set(pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1));
   const environment = Array.from(overlaid, ([key, value]) => `${key}=${value}`);
@@ -174,7 +179,7 @@ export const spawn: Sys["spawn"] = (path, argv0, env, stdin, timeoutMs) => {
   const [[inner, input], [output, outer], [errors, innerErrors]] = pipes;
   let pid: number;
   try {
-    pid = start(path, argv0, environment, [inner, outer, innerErrors]);
+    pid = start(path, argv, environment, [inner, outer, innerErrors]);
   } catch (error) {
     for (const fd of pipes.flat()) fs.closeSync(fd);
     throw error;

@@ -233,6 +233,13 @@ describe("exec", () => {
     });
   });
 
+  test("gives a child its words, and the name it sees itself by", () => {
+    const done = host.exec("/bin/sh", { argv: ["other", "-c", 'echo "$0: $*"', "zero", "a b", ""], timeoutMs: 5000 });
+    expect(done.stdout).toBe("zero: a b \n");
+    const name = host.exec("/bin/cat", { argv: ["other", "/proc/self/cmdline"], timeoutMs: 5000 });
+    expect(name.stdout).toBe("other\0/proc/self/cmdline\0");
+  });
+
   test("moves more than a pipe holds, both ways at once", () => {
     const text = "0123456789abcdef".repeat(200_000);
     const done = host.exec(script("cat", "exec cat"), { ...plain, stdin: text });

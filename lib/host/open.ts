@@ -106,7 +106,10 @@ export function hostOver(sys: Sys): Host {
     };
   }
 
-  function exec(path: string, { env, stdin, timeoutMs }: Parameters<Host["exec"]>[1]): ExecResult {
+  function exec(
+    path: string,
+    { argv = [path], env = {}, stdin = "", timeoutMs }: Parameters<Host["exec"]>[1],
+  ): ExecResult {
     const overlay = Object.entries(env).map(([key, value]) => `${key}=${value}`);
     const giveUpAt = sys.monotonicMs() + busyForMs;
     for (;;) {
@@ -114,7 +117,7 @@ export function hostOver(sys: Sys): Host {
       if (lost !== undefined) throw lost;
       const startedAt = sys.monotonicMs();
       try {
-        const [status, signal, stdout, stderr] = sys.spawn(path, path, overlay, stdin, timeoutMs);
+        const [status, signal, stdout, stderr] = sys.spawn(path, argv, overlay, stdin, timeoutMs);
         const timedOut = status === -1 && timeoutMs > 0 && sys.monotonicMs() - startedAt >= timeoutMs;
         return { status, signal, timedOut, stdout, stderr };
       } catch (error) {

@@ -78,13 +78,12 @@ export interface Sys {
 
   // --- children ---
   /**
-   * Runs `path` with no arguments, our environment with `env` laid over it, and `stdin`; its standard error goes to ours
-   * as it comes. On time-out its process group is killed and status is -1.
-   * `argv0` is the name it sees.
+   * Runs `path` with `argv`, our environment with `env` laid over it, and `stdin`; its standard error goes to ours as it
+   * comes. On time-out its process group is killed and status is -1. `argv[0]` is the name it sees itself by.
    */
   spawn(
     path: string,
-    argv0: string,
+    argv: readonly string[],
     env: readonly string[],
     stdin: string,
     timeoutMs: number,

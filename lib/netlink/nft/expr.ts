@@ -51,6 +51,9 @@ const tables = {
   }),
   masq: attrSet("NFTA_MASQ", { flags: [1, be32], protoMin: [2, be32], protoMax: [3, be32] }),
   counter: attrSet("NFTA_COUNTER", { bytes: [1, be64], packets: [2, be64] }),
+  /** Of x_tables; see xt.ts. `info` is in the order of the machine. */
+  match: attrSet("NFTA_MATCH", { name: [1, cstring], rev: [2, be32], info: [3, blob] }),
+  target: attrSet("NFTA_TARGET", { name: [1, cstring], rev: [2, be32], info: [3, blob] }),
 } as const;
 
 type Tables = typeof tables;
@@ -65,6 +68,15 @@ export interface ForeignExpr {
 }
 
 export type Expr = Known | ForeignExpr;
+
+/** The chain that a rule jumps to. */
+export function targetOf(exprs: readonly Expr[]): string | undefined {
+  for (const expr of exprs) {
+    const chain = expr.name === "immediate" ? expr.data.data?.verdict?.chain : undefined;
+    if (chain !== undefined) return chain;
+  }
+  return undefined;
+}
 
 const heard = attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, blob] });
 const foreign = attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, { ...blob, flagged: true }] });

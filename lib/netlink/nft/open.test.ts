@@ -9,7 +9,7 @@ import type { Host } from "../../host/host.ts";
 import { sys } from "../../host/node.ts";
 import { addChain, delChain } from "./chain.ts";
 import { openNft, type NftSocket } from "./open.ts";
-import { exprsOf, type Rule } from "./phrase.ts";
+import { exprsOf, phraseOf, phraseText, type Rule } from "./phrase.ts";
 import { addRule, delRule, flushChain } from "./rule.ts";
 import { addElements, addSet, concatenated, delElements, delSet, ifnameBytes } from "./set.ts";
 import { addTable, delTable } from "./table.ts";
@@ -435,27 +435,21 @@ ${services.map((address) => `ip saddr ${address} meta mark set 0x4000 return`).j
 });
 
 describeWith(["cell", "ip", "nft", "iptables"], "rules of iptables", () => {
-  test("are read whole, as expressions that are not ours", async () => {
+  test("are read as what they do, their comments too", async () => {
     const node = await makeNode();
     const socket = openNft(node.host());
     try {
       const version = await node.run("iptables", "--version");
       expect(version).toContain("nf_tables");
-      await node.run(
-        ...("iptables -t nat -A POSTROUTING -s 10.0.0.5 -m comment --comment hello -j MASQUERADE".split(" ") as [
-          string,
-        ]),
-      );
-      const [only] = socket.rule.list({ family: "ip", table: "nat", chain: "POSTROUTING" });
-      expect(only?.exprs.map((each) => (each.name === "foreign" ? each.of : each.name))).toEqual([
-        "payload",
-        "cmp",
-        "match",
-        "counter",
-        "target",
-      ]);
-      const hello = only?.exprs.find((each) => each.name === "foreign" && each.of === "match");
-      expect(hello?.name === "foreign" && Buffer.from(hello.bytes).toString()).toContain("hello");
+      const made = "-t nat -A POSTROUTING -s 10.0.0.5 -m comment --comment hello -j MASQUERADE";
+      await node.run("iptables", ...made.split(" "));
+      await node.run("iptables", ..."-t nat -A POSTROUTING -m limit -j ACCEPT".split(" "));
+      const [one, other] = socket.rule.list({ family: "ip", table: "nat", chain: "POSTROUTING" });
+      expect(one?.exprs.map(({ name }) => name)).toEqual(["payload", "cmp", "match", "counter", "target"]);
+      const phrase = phraseOf(one?.exprs ?? []);
+      expect(phrase).toMatchObject({ comment: "hello", iptables: true });
+      expect(phrase && phraseText(phrase)).toBe("ip saddr 10.0.0.5 masquerade");
+      expect(phraseOf(other?.exprs ?? [])).toBeUndefined();
     } finally {
       socket.close();
       await node.close();

@@ -21,7 +21,7 @@ import {
   type NftFamily,
   type TableRef,
 } from "./message.ts";
-import { decodeRule, listRules, userdataOf, type KernelRule } from "./rule.ts";
+import { decodeRule, listRules, type KernelRule } from "./rule.ts";
 import { decodeElements, decodeSet, listElements, listSets, type Element, type NftSet, type SetRef } from "./set.ts";
 import { decodeTable, getTable, listTables, type Table } from "./table.ts";
 
@@ -39,6 +39,8 @@ const attempts = 50;
 const eagerAttempts = 4;
 
 export interface NftSocket {
+  /** How many transactions there were in this netns. EINVAL where the kernel has no nf_tables. */
+  generation(): number;
   table: {
     /** undefined when there is no such table. */
     get(ref: TableRef): Table | undefined;
@@ -50,14 +52,11 @@ export interface NftSocket {
     list(ref: TableRef): Chain[];
   };
   /**
-   * Of a table, or of one chain, in the order in which packets meet them; none where that is not there. Those whose user
-   * data is not `wanted` are left out before they cost anything.
+   * Of a table, or of one chain, in the order in which packets meet them; none where that is not there. Those that are
+   * not `wanted`, by the bytes of their message, are left out before they cost anything.
    */
   rule: {
-    list(
-      ref: TableRef & { readonly chain?: string },
-      wanted?: (userdata: Uint8Array | undefined) => boolean,
-    ): KernelRule[];
+    list(ref: TableRef & { readonly chain?: string }, wanted?: (payload: Uint8Array) => boolean): KernelRule[];
   };
   set: {
     list(ref: TableRef): NftSet[];
@@ -139,6 +138,7 @@ export function openNft(host: Host, netns?: Netns): NftSocket {
   }
 
   return {
+    generation,
     table: {
       get: (ref) => get(getTable(ref), decodeTable),
       list: (family) => dump(listTables(family), decodeTable),
@@ -149,9 +149,7 @@ export function openNft(host: Host, netns?: Netns): NftSocket {
     },
     rule: {
       list: (ref, wanted) =>
-        dump(listRules(ref), (payload) =>
-          wanted === undefined || wanted(userdataOf(payload)) ? decodeRule(payload) : undefined,
-        ),
+        dump(listRules(ref), (payload) => (wanted === undefined || wanted(payload) ? decodeRule(payload) : undefined)),
     },
     set: {
       list: (ref) => dump(listSets(ref), decodeSet),

@@ -16,6 +16,7 @@ import { addRule, decodeRule } from "./rule.ts";
 import { decodeElements, decodeSet } from "./set.ts";
 import { decodeTable } from "./table.ts";
 import { commentData, commentIn, commentTest } from "./userdata.ts";
+import { xtComment } from "./xt.ts";
 
 const u32s = fc.nat(0xffffffff);
 const ports = fc.nat(0xffff);
@@ -103,6 +104,19 @@ describe("for any rule", () => {
     );
   });
 
+  test("what iptables would write is read with its comment", () => {
+    fc.assert(
+      fc.property(rules, fc.option(fc.string({ maxLength: 80 }), { nil: undefined }), ({ family, said }, comment) => {
+        const written = { ...said, comment: comment?.replaceAll("\0", ""), iptables: true };
+        const exprs = exprsOf(family === 4 ? "ip" : "ip6", written);
+        const phrase = phraseOf(decodeRule(bytesOf(exprs))?.exprs ?? []);
+        expect(phrase).toMatchObject({ verdict: said.verdict, iptables: true });
+        expect(phrase?.comment).toBe(written.comment);
+      }),
+    );
+    expect(() => xtComment("x".repeat(256))).toThrow("256 bytes, may have 255; shorten it");
+  });
+
   test("two that differ have different texts", () => {
     fc.assert(
       fc.property(rules, rules, (a, b) => {
@@ -129,7 +143,8 @@ const plain = (_: string, value: unknown): unknown =>
 
 const intruders: Expr[] = [
   { name: "foreign", of: "xt", bytes: Uint8Array.of(1) },
-  { name: "counter", data: { bytes: 1n, packets: 1n } },
+  { name: "target", data: { name: "DROP", rev: 0, info: new Uint8Array(4) } },
+  { name: "match", data: { name: "limit", rev: 0, info: new Uint8Array(40) } },
   { name: "lookup", data: { set: "s", sreg: 1 } },
   { name: "meta", data: { sreg: 1, key: 3 } },
   { name: "cmp", data: { sreg: 9, op: 0, data: { value: Uint8Array.of(1) } } },

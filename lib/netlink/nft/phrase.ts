@@ -6,6 +6,7 @@ import { ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
 import { verdictCodes, type Expr } from "./expr.ts";
 import { assumptionOf, endpointText, matchOf, matchText, portBytes, testOf, type Load, type Match } from "./match.ts";
 import type { NftFamily } from "./message.ts";
+import { commentOfXt, isXtMasquerade, xtComment, xtMasquerade } from "./xt.ts";
 
 export type Verdict =
   | "accept"
@@ -20,6 +21,8 @@ export interface Rule {
   readonly match: readonly Match[];
   readonly verdict: Verdict;
   readonly comment?: string | undefined;
+  /** Written as iptables writes it, and read by it: the comment is a match of its own, and packets are counted. */
+  readonly iptables?: boolean;
 }
 
 // enum nft_cmp_ops, enum nft_nat_types, AF_*
@@ -31,8 +34,15 @@ const addressFamilies = { 4: 2, 6: 10 } as const;
 const impliedNatFlags = 3;
 
 /** The expressions of a rule in a table of this family. */
-export function exprsOf(family: NftFamily, { match, verdict }: Rule): Expr[] {
-  return [...withAssumptions(family, match).flatMap(matchExprs), ...verdictExprs(verdict)];
+export function exprsOf(family: NftFamily, { match, verdict, comment, iptables }: Rule): Expr[] {
+  const matches = withAssumptions(family, match).flatMap(matchExprs);
+  if (iptables !== true) return [...matches, ...verdictExprs(verdict)];
+  return [
+    ...matches,
+    ...(comment === undefined ? [] : [xtComment(comment)]),
+    { name: "counter", data: { bytes: 0n, packets: 0n } },
+    ...(verdict === "masquerade" ? [xtMasquerade(family)] : verdictExprs(verdict)),
+  ];
 }
 
 /** In `ip` and `ip6` every packet is of that family; elsewhere that has to be asked first, as a port's protocol has. */
@@ -101,13 +111,24 @@ function verdictExprs(verdict: Verdict): Expr[] {
 /** What a register holds: bytes of the packet, masked or not, or a value of the rule's own. */
 type Register = { readonly load: Load; readonly mask?: Uint8Array | undefined } | { readonly value: Uint8Array };
 
-/** What expressions mean; undefined where some of it is nothing that our rules say. */
-export function phraseOf(exprs: readonly Expr[]): Omit<Rule, "comment"> | undefined {
+/**
+ * What expressions mean; undefined where some of it is nothing that our rules say. The comment is among them only where
+ * iptables wrote it.
+ */
+export function phraseOf(exprs: readonly Expr[]): Rule | undefined {
   const registers = new Map<number, Register>();
   const match: Match[] = [];
   let verdict: Verdict | undefined;
+  let comment: string | undefined;
+  let iptables = false;
   for (const expr of exprs) {
     if (verdict !== undefined) return undefined;
+    const said = commentOfXt(expr);
+    if (said !== undefined) comment = said;
+    if (said !== undefined || expr.name === "counter") {
+      iptables = true;
+      continue;
+    }
     const loaded = loadOf(expr);
     if (loaded !== undefined) {
       registers.set(loaded.register, loaded);
@@ -132,7 +153,8 @@ export function phraseOf(exprs: readonly Expr[]): Omit<Rule, "comment"> | undefi
       if (verdict === undefined) return undefined;
     }
   }
-  return verdict && { match, verdict };
+  if (verdict === undefined) return undefined;
+  return iptables ? { match, verdict, comment, iptables } : { match, verdict };
 }
 
 function loadOf(expr: Expr): { readonly register: number; readonly load: Load } | undefined {
@@ -155,6 +177,7 @@ function loadOf(expr: Expr): { readonly register: number; readonly load: Load } 
 }
 
 function verdictOf(expr: Expr, registers: ReadonlyMap<number, Register>): Verdict | undefined {
+  if (isXtMasquerade(expr)) return "masquerade";
   if (expr.name === "masq") {
     const { flags = 0, protoMin } = expr.data;
     return flags === 0 && protoMin === undefined ? "masquerade" : undefined;
