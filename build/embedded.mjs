@@ -1,20 +1,12 @@
 // The embedded engine: bundle, compile to bytecode, link into the Rust program in host/.
-import {
-  appendFileSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-  readFileSync,
-} from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, rmSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import { build as esbuild } from "esbuild";
 import { execa } from "execa";
 import { root } from "./bootstrap.mjs";
+import { writeImage } from "./image.mjs";
 
 const work = join(root, "dist/embedded");
 
@@ -73,33 +65,7 @@ async function cargo(triple, bin, table) {
   return join(root, "host/target", triple, "release", bin);
 }
 
-/** What every verb reads before anything else, and small things that most come to need: one chunk. */
-const firstRead = [
-  "lib/cni/dispatch.ts",
-  "lib/host/embedded-host.ts",
-  "lib/host/utf8.ts",
-  "lib/cni/args.ts",
-  "lib/cni/faults.ts",
-  "lib/cni/lock.ts",
-  "lib/cni/netns.ts",
-].map((file) => join(root, file));
-
-/**
- * Has all that is read on demand import what is read first. That changes nothing when it runs, since it is there by then,
- * but it changes how esbuild cuts: a chunk for each set of readers would be thirty for an ADD, and each costs what a
- * kilobyte of code costs.
- */
-const fewerChunks = {
-  name: "fewer-chunks",
-  setup({ onLoad }) {
-    const onDemand =
-      /\/(plugins\/[^/]+\/(index|add|del|check|status|gc)|weft\/main|lib\/cni\/dispatch|lib\/host\/embedded-host)\.ts$/;
-    const imports = firstRead.map((file) => `import ${JSON.stringify(file)};`).join("");
-    onLoad({ filter: onDemand }, ({ path }) => ({ contents: imports + readFileSync(path, "utf8"), loader: "ts" }));
-  },
-};
-
-/** The TypeScript as modules of plain JavaScript: one for the start, one for each plugin, and what they share. */
+/** The TypeScript as one module of plain JavaScript. Returns its file. */
 async function bundle(version, buildId) {
   const js = join(work, "js");
   rmSync(js, { recursive: true, force: true });
@@ -107,39 +73,35 @@ async function bundle(version, buildId) {
     entryPoints: { main: join(root, "plugins/main.ts") },
     outdir: js,
     bundle: true,
-    splitting: true,
     format: "esm",
     target: "es2024",
     conditions: ["weft-embedded"],
     external: ["host"],
-    plugins: [fewerChunks],
-    // Identifiers stay: an operator's stack trace names functions, and esbuild's way to keep the names of minified ones
-    // is a call for each function at every start.
+    // Identifiers stay: an operator's stack trace names functions.
     minifySyntax: true,
     minifyWhitespace: true,
     sourcemap: "external",
     define: { WEFT_VERSION: JSON.stringify(version), WEFT_BUILD_ID: JSON.stringify(buildId) },
     logLevel: "warning",
   });
-  return readdirSync(js)
-    .filter((name) => name.endsWith(".js"))
-    .sort()
-    .map((name) => join(js, name));
+  return join(js, "main.js");
 }
 
 const lastResort = ['{"cniVersion":"1.1.0","code":999,"msg":', "}\n"];
 
 /** The Rust source that carries the bytecode; main.rs includes it. */
-function writeTable(modules) {
-  const rows = modules.map(
-    ({ name, file }) => `    (${JSON.stringify(name)}, include_bytes!(${JSON.stringify(file)})),`,
-  );
+function writeTable(bytecode) {
   const table = join(work, "table.rs");
+  const main = bytecode === undefined ? "&[]" : `include_bytes!(${JSON.stringify(bytecode)})`;
   const quoted = lastResort.map((part) => JSON.stringify(part)).join(", ");
-  writeFileSync(
-    table,
-    `pub static MODULES: &[(&str, &[u8])] = &[\n${rows.join("\n")}\n];\npub static LAST_RESORT: (&str, &str) = (${quoted});\n`,
-  );
+  // An empty engine takes some 0.2 MB; a module read takes four times its bytecode, and a little more.
+  const imageSize = bytecode === undefined ? 0 : (1 << 18) + Math.ceil((statSync(bytecode).size * 4.5) / 4096) * 4096;
+  const lines = [
+    `pub const MAIN: &[u8] = ${main};`,
+    `pub const LAST_RESORT: (&str, &str) = (${quoted});`,
+    `pub const IMAGE_SIZE: usize = ${imageSize};`,
+  ];
+  writeFileSync(table, `${lines.join("\n")}\n`);
   return table;
 }
 
@@ -157,21 +119,15 @@ export async function buildEmbedded({ version, buildId, target }) {
     );
 
   console.log("bundling the TypeScript, compiling it to bytecode");
-  const files = await bundle(version, buildId);
-  const emptyTable = writeTable([]);
-  const compile = await cargo(home, "compile", emptyTable);
-  const modules = [];
-  for (const file of files) {
-    const name = file.slice(file.lastIndexOf("/") + 1);
-    const bytecode = `${file}.bc`;
-    await execa(compile, [name, file, bytecode], { stderr: "inherit" });
-    modules.push({ name, file: bytecode });
-  }
+  const script = await bundle(version, buildId);
+  const compile = await cargo(home, "compile", writeTable());
+  const bytecode = `${script}.bc`;
+  await execa(compile, ["main.js", script, bytecode], { stderr: "inherit" });
   console.log(`linking for ${goal}`);
-  const linked = await cargo(goal, "plugin", writeTable(modules));
+  const linked = await cargo(goal, "plugin", writeTable(bytecode));
   const executable = join(work, `weft-${target}`);
   rmSync(executable, { force: true });
-  copyFileSync(linked, executable);
+  writeImage(linked, target, executable);
   // A copy of this executable knows another by this last line (lib/cni/delegate.ts).
   appendFileSync(executable, `\nweft-build:${buildId}\n`);
   checkForPaths(executable);

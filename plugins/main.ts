@@ -1,20 +1,18 @@
-// The one executable: the name it is called by picks the plugin. VERSION is answered from this table; a plugin's code is
-// read only when it is called.
-import { openHost, thisProcess } from "#host";
-import { calledAs, runPlugin } from "../lib/cni/front.ts";
+// The one executable: the name it is called by picks the plugin.
+import { openHost } from "#host";
+import { calledAs, dispatch } from "../lib/cni/dispatch.ts";
 import type { Suite } from "../lib/cni/plugin.ts";
-import { allVersions } from "../lib/cni/version.ts";
+import { runWeft } from "../weft/main.ts";
+import { bridge } from "./bridge/index.ts";
+import { flannel } from "./flannel/index.ts";
+import { hostLocal } from "./host-local-ipam/index.ts";
+import { loopback } from "./loopback/index.ts";
 
-const suite: Suite = {
-  flannel: { versions: allVersions, load: async () => (await import("./flannel/index.ts")).flannel },
-  bridge: { versions: allVersions, load: async () => (await import("./bridge/index.ts")).bridge },
-  "host-local": { versions: allVersions, load: async () => (await import("./host-local-ipam/index.ts")).hostLocal },
-  loopback: { versions: allVersions, load: async () => (await import("./loopback/index.ts")).loopback },
-};
+const suite: Suite = new Map([flannel, bridge, hostLocal, loopback].map((plugin) => [plugin.name, plugin]));
 
 /** Runs what this process was called as; returns the exit status. */
-export default async function main(): Promise<number> {
-  const name = calledAs(thisProcess);
-  if (name === "weft") return (await import("../weft/main.ts")).runWeft(await openHost(), suite);
-  return runPlugin(name, thisProcess, suite, openHost);
+export default function main(): number | Promise<number> {
+  const host = openHost();
+  const name = calledAs(host);
+  return name === "weft" ? runWeft(host, suite) : dispatch(name, host, suite);
 }

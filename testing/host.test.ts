@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
-import { runPlugin } from "../lib/cni/front.ts";
+import { dispatch } from "../lib/cni/dispatch.ts";
 import { systemError } from "../lib/host/errno.ts";
+import { allVersions } from "../lib/cni/version.ts";
 import { testHost } from "./host.ts";
-
-const suite = { bridge: { versions: ["1.0.0", "1.1.0"] as const, load: () => Promise.reject(new Error("not asked")) } };
+import { Recorder } from "./recorder.ts";
 
 test("a plugin answers in this process as it would in its own", async () => {
   const call = testHost({ env: { CNI_COMMAND: "VERSION" } });
-  expect(await runPlugin("bridge", call.host, suite, async () => call.host)).toBe(0);
-  expect(JSON.parse(call.stdout())).toEqual({ cniVersion: "1.1.0", supportedVersions: ["1.0.0", "1.1.0"] });
+  expect(await dispatch("recorder", call.host, new Map([["recorder", new Recorder().plugin]]))).toBe(0);
+  expect(JSON.parse(call.stdout())).toEqual({ cniVersion: "1.1.0", supportedVersions: allVersions });
   expect(call.stderr()).toBe("");
 });
 

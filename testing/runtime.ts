@@ -105,8 +105,7 @@ export function makeRuntime(node: Pick<TestNode, "host">, plugin: AnyPlugin, ipa
   mkdirSync(path);
   // Delegation stays in this process where CNI_PATH leads to this very executable.
   symlinkSync(process.execPath, `${path}/test-ipam`);
-  const suite: Suite =
-    ipam === undefined ? {} : { "test-ipam": { versions: allVersions, load: async () => ipam.plugin } };
+  const suite: Suite = new Map(ipam === undefined ? [] : [["test-ipam", ipam.plugin]]);
 
   let written = "";
 

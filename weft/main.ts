@@ -69,7 +69,7 @@ function runVerb(words: readonly string[], ifName: string | undefined, host: Hos
 function answer(words: string[], host: Host, suite: Suite): string {
   if (words[0] === "help" || words.includes("--help") || words.includes("-h")) return usage;
   if (words[0] === "version" || words[0] === "--version")
-    return `weft ${version} (build ${buildId}): ${Object.keys(suite).join(", ")}\n`;
+    return `weft ${version} (build ${buildId}): ${[...suite.keys()].join(", ")}\n`;
   const option = words.indexOf("-i");
   const [, ifName] = option < 0 ? [] : words.splice(option, 2);
   const wrong = option >= 0 && ifName === undefined ? "-i which IFNAME?" : misuse(words);
@@ -77,7 +77,7 @@ function answer(words: string[], host: Host, suite: Suite): string {
   const [verb = "", directory = ""] = words;
   const run = own(installers, verb);
   if (run === undefined) return runVerb(words, ifName, host);
-  run(absolute(directory, host), [...Object.keys(suite), "weft"], host, (line) => host.writeStdout(`${line}\n`));
+  run(absolute(directory, host), [...suite.keys(), "weft"], host, (line) => host.writeStdout(`${line}\n`));
   return "";
 }
 

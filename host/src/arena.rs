@@ -1,17 +1,18 @@
-//! Memory for a process that lives a few milliseconds: two megabytes of .bss, handed out in order, hardly ever reclaimed.
+//! Memory for a process that lives a few milliseconds: handed out in order, hardly ever reclaimed. The engine and Rust
+//! (memory.rs) share it. While the heap image is made the blocks come from the image, later from two megabytes of .bss.
 //!
 //! The engine asks for tens of thousands of blocks and frees most of them in its last microsecond, so not freeing is
 //! free. One exception: the engine carves small objects from slabs of its own and returns an empty slab at once, so
-//! freed slabs are kept and given out again. Once they are used up libc takes over, and a long loop stays bounded.
+//! freed slabs are kept and given out again. Once all is used up libc takes over, and a long loop stays bounded.
+//!
+//! One thread allocates at a time: there is only one, and while image.rs lets another make the heap, it waits.
 
+use crate::image;
 use rquickjs::allocator::Allocator;
 use std::ptr::{addr_of_mut, null_mut};
 
-/// Twice what an ADD takes.
+/// Several times what an ADD takes.
 const SIZE: usize = 2 << 20;
-/// What every call touches, VERSION too: one madvise instead of 44 page faults. More costs VERSION an eighth of its time,
-/// and was measured to gain the other verbs nothing.
-const POPULATED: usize = 176 << 10;
 const HEADER: usize = 16;
 /// Sizes the engine's slab allocator asks for.
 const SLAB: std::ops::RangeInclusive<usize> = 3840..=4096;
@@ -20,18 +21,27 @@ const SLAB: std::ops::RangeInclusive<usize> = 3840..=4096;
 struct Area([u8; SIZE]);
 static mut AREA: Area = Area([0; SIZE]);
 
-pub struct Arena {
-    used: usize,
-    /// Head of the list of free slabs; each holds the address of the next.
-    free_slabs: *mut u8,
+/// What is left of where blocks are carved from; nothing before the first block.
+static mut REST: Rest = Rest { next: null_mut(), end: null_mut() };
+/// Head of the list of free slabs; each holds the address of the next.
+static mut FREE_SLABS: *mut u8 = null_mut();
+
+#[derive(Clone, Copy)]
+pub struct Rest {
+    pub next: *mut u8,
+    pub end: *mut u8,
 }
 
-fn base() -> *mut u8 {
-    addr_of_mut!(AREA) as *mut u8
+/// Carves from `rest` from now on. Returns what was left of the memory before.
+pub fn carve_from(rest: Rest) -> Rest {
+    unsafe {
+        FREE_SLABS = null_mut();
+        std::mem::replace(&mut *addr_of_mut!(REST), rest)
+    }
 }
 
 fn is_ours(block: *mut u8) -> bool {
-    (block as usize).wrapping_sub(base() as usize) < SIZE
+    (block as usize).wrapping_sub(addr_of_mut!(AREA) as usize) < SIZE || image::holds(block)
 }
 
 /// Size of a block of ours, from the header in front of it.
@@ -39,31 +49,77 @@ unsafe fn size_of(block: *mut u8) -> usize {
     unsafe { *(block.sub(HEADER) as *const usize) }
 }
 
-impl Arena {
-    pub fn new() -> Self {
-        // Fails harmlessly before Linux 5.14: the pages then fault in one by one.
-        unsafe { libc::madvise(base() as *mut libc::c_void, POPULATED, libc::MADV_POPULATE_WRITE) };
-        Arena { used: 0, free_slabs: null_mut() }
+#[cold]
+unsafe fn beyond(size: usize) -> *mut u8 {
+    unsafe {
+        if REST.next.is_null() {
+            let start = addr_of_mut!(AREA) as *mut u8;
+            REST = Rest { next: start, end: start.add(SIZE) };
+            return alloc(size);
+        }
+        image::must_not_be_full();
+        libc::malloc(size) as *mut u8
     }
 }
 
+/// A block of at least `size` bytes, aligned to 16; null where there is no memory.
+pub unsafe fn alloc(size: usize) -> *mut u8 {
+    unsafe {
+        let size = (size.max(1) + 15) & !15;
+        if SLAB.contains(&size) && !FREE_SLABS.is_null() && size_of(FREE_SLABS) >= size {
+            let slab = FREE_SLABS;
+            FREE_SLABS = *(slab as *const *mut u8);
+            return slab;
+        }
+        if (REST.end as usize) - (REST.next as usize) < HEADER + size {
+            return beyond(size);
+        }
+        let block = REST.next.add(HEADER);
+        *(REST.next as *mut usize) = size;
+        REST.next = block.add(size);
+        block
+    }
+}
+
+pub unsafe fn dealloc(block: *mut u8) {
+    unsafe {
+        if !is_ours(block) {
+            libc::free(block as *mut libc::c_void);
+        } else if SLAB.contains(&size_of(block)) {
+            *(block as *mut *mut u8) = FREE_SLABS;
+            FREE_SLABS = block;
+        }
+    }
+}
+
+/// As realloc(3); null, and the old block as it was, where there is no memory.
+pub unsafe fn realloc(block: *mut u8, size: usize) -> *mut u8 {
+    unsafe {
+        if block.is_null() {
+            return alloc(size);
+        }
+        if !is_ours(block) {
+            return libc::realloc(block as *mut libc::c_void, size) as *mut u8;
+        }
+        let held = size_of(block);
+        if size <= held {
+            return block;
+        }
+        let moved = alloc(size);
+        if !moved.is_null() {
+            block.copy_to_nonoverlapping(moved, held);
+            dealloc(block);
+        }
+        moved
+    }
+}
+
+/// The engine's side of it.
+pub struct Arena;
+
 unsafe impl Allocator for Arena {
     fn alloc(&mut self, size: usize) -> *mut u8 {
-        let size = (size.max(1) + 15) & !15;
-        unsafe {
-            if SLAB.contains(&size) && !self.free_slabs.is_null() && size_of(self.free_slabs) >= size {
-                let slab = self.free_slabs;
-                self.free_slabs = *(slab as *const *mut u8);
-                return slab;
-            }
-            if self.used + HEADER + size > SIZE {
-                return libc::malloc(size) as *mut u8;
-            }
-            let block = base().add(self.used + HEADER);
-            *(block.sub(HEADER) as *mut usize) = size;
-            self.used += HEADER + size;
-            block
-        }
+        unsafe { alloc(size) }
     }
 
     fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
@@ -76,35 +132,11 @@ unsafe impl Allocator for Arena {
     }
 
     unsafe fn dealloc(&mut self, block: *mut u8) {
-        unsafe {
-            if !is_ours(block) {
-                libc::free(block as *mut libc::c_void);
-            } else if SLAB.contains(&size_of(block)) {
-                *(block as *mut *mut u8) = self.free_slabs;
-                self.free_slabs = block;
-            }
-        }
+        unsafe { dealloc(block) }
     }
 
     unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
-        unsafe {
-            if block.is_null() {
-                return self.alloc(size);
-            }
-            if !is_ours(block) {
-                return libc::realloc(block as *mut libc::c_void, size) as *mut u8;
-            }
-            let held = size_of(block);
-            if size <= held {
-                return block;
-            }
-            let moved = self.alloc(size);
-            if !moved.is_null() {
-                block.copy_to_nonoverlapping(moved, held);
-                self.dealloc(block);
-            }
-            moved
-        }
+        unsafe { realloc(block, size) }
     }
 
     unsafe fn usable_size(block: *mut u8) -> usize {

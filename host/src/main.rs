@@ -4,21 +4,21 @@
 //! No environment variable, file or argument changes what this program does; only the TypeScript reads them.
 
 mod arena;
+mod image;
 mod memory;
 mod spawn;
 mod sys;
 
-use rquickjs::context::Intrinsic;
 use rquickjs::context::intrinsic::{Json, MapSet, Promise as PromiseIntrinsic, RegExp, TypedArrays};
 use rquickjs::function::Function;
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
 use rquickjs::promise::MaybePromise;
-use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Error, Module, Object, Result, Runtime, Value};
+use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Error, Module, Object, Persistent, Result, Runtime, Value, qjs};
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Made by the build: MODULES and LAST_RESORT.
+/// Made by the build: the bytecode MAIN, LAST_RESORT and IMAGE_SIZE.
 mod carried {
     include!(env!("WEFT_TABLE"));
 }
@@ -30,56 +30,27 @@ const GC_THRESHOLD: usize = 8 << 20;
 /// Processor time, not wall time: waiting for a lock, a delegate or the kernel is no runaway.
 const CPU_LIMIT: Duration = Duration::from_secs(10);
 
-/// Modules have flat names: "./chunk-X.js" in any of them is "chunk-X.js" in the table.
-struct Flat;
-impl Resolver for Flat {
+/// The two modules there are: the script, and the system calls it imports.
+struct Modules;
+impl Resolver for Modules {
     fn resolve<'js>(&mut self, _: &Ctx<'js>, _: &str, name: &str, _: Option<ImportAttributes<'js>>) -> Result<String> {
-        Ok(name.strip_prefix("./").unwrap_or(name).to_string())
+        Ok(name.to_string())
     }
 }
-
-struct Embedded;
-impl Loader for Embedded {
+impl Loader for Modules {
     fn load<'js>(&mut self, ctx: &Ctx<'js>, name: &str, _: Option<ImportAttributes<'js>>) -> Result<Module<'js, Declared>> {
-        if name == "host" {
-            return Module::declare_def::<sys::Host, _>(ctx.clone(), name);
+        match name {
+            "host" => Module::declare_def::<sys::Host, _>(ctx.clone(), name),
+            // SAFETY: compiled by this very engine in the build that made this executable, and never read from disk.
+            "main.js" => unsafe { Module::load(ctx.clone(), carried::MAIN) },
+            _ => Err(Error::new_loading(name)),
         }
-        complete_language(ctx);
-        let (_, bytecode) =
-            carried::MODULES.iter().find(|(module, _)| *module == name).ok_or_else(|| Error::new_loading(name))?;
-        // SAFETY: compiled by this very engine in the build that made this executable, and never read from disk.
-        unsafe { Module::load(ctx.clone(), bytecode) }
     }
 }
 
 thread_local! {
-    /// What of the language has come so far.
-    static LANGUAGE: Cell<Language> = const { Cell::new(Language::Little) };
     /// Promises rejected that nobody waits for, so far.
     static UNHANDLED: Cell<i32> = const { Cell::new(0) };
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Language {
-    /// JSON and promises; `main.js` is being read.
-    Little,
-    /// The same; the next module that is read is one that `main.js` imports while it runs.
-    LittleAndStarted,
-    Whole,
-}
-
-/// What `main.js` can do without comes with the first module it imports while it runs. A call that imports none, and
-/// there are many, is spared a sixth of its time.
-fn complete_language(ctx: &Ctx<'_>) {
-    if LANGUAGE.get() == Language::LittleAndStarted {
-        LANGUAGE.set(Language::Whole);
-        // SAFETY: a context that lives, and each of these once.
-        unsafe {
-            RegExp::add_intrinsic(ctx.as_raw());
-            MapSet::add_intrinsic(ctx.as_raw());
-            TypedArrays::add_intrinsic(ctx.as_raw());
-        }
-    }
 }
 
 fn cpu_time() -> Duration {
@@ -126,33 +97,60 @@ fn describe<'js>(ctx: &Ctx<'js>, caught: CaughtError<'js>) -> String {
     quote(&text)
 }
 
-fn main_function<'js>(ctx: &Ctx<'js>) -> Result<i32> {
+/// The heap image: the engine with every module read, and the function to call.
+struct Root {
+    context: Context,
+    main: Persistent<Function<'static>>,
+}
+
+fn read_modules<'js>(ctx: &Ctx<'js>) -> Result<Persistent<Function<'static>>> {
+    // Every process would draw the same numbers: `random` of the host is for that.
+    ctx.globals().get::<_, Object>("Math")?.remove("random")?;
     let module = Module::import(ctx, "main.js")?.finish::<Object>()?;
-    LANGUAGE.set(Language::LittleAndStarted);
-    let status = module.get::<_, Function>("default")?.call::<_, MaybePromise>(())?.finish::<Value>()?;
+    Ok(Persistent::save(ctx, module.get::<_, Function>("default")?))
+}
+
+/// The value, or the last word.
+fn required<'js, T>(ctx: &Ctx<'js>, outcome: Result<T>) -> T {
+    match outcome.catch(ctx) {
+        Ok(_) if UNHANDLED.get() > 0 => last_resort("\"a promise was rejected and nobody waited for it\""),
+        Ok(value) => value,
+        Err(caught) => {
+            let text = describe(ctx, caught);
+            last_resort(&text)
+        }
+    }
+}
+
+fn make_root() -> Root {
+    let runtime = Runtime::new_with_alloc(arena::Arena).expect("memory for the engine");
+    runtime.set_memory_limit(MEMORY_LIMIT);
+    runtime.set_gc_threshold(GC_THRESHOLD);
+    runtime.set_loader(Modules, Modules);
+    runtime.set_interrupt_handler(Some(Box::new(|| cpu_time() > CPU_LIMIT)));
+    runtime.set_host_promise_rejection_tracker(Some(Box::new(|_, _, _, handled| {
+        UNHANDLED.set(UNHANDLED.get() + if handled { -1 } else { 1 });
+    })));
+    let context = Context::custom::<(Json, PromiseIntrinsic, RegExp, MapSet, TypedArrays)>(&runtime).expect("memory for the engine");
+    let main = context.with(|ctx| required(&ctx, read_modules(&ctx)));
+    runtime.run_gc();
+    Root { context, main }
+}
+
+fn run<'js>(ctx: &Ctx<'js>, main: &Persistent<Function<'static>>) -> Result<i32> {
+    // SAFETY: the runtime of a context that lives. It remembers the stack of the process that made the image.
+    unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
+    let status = main.clone().restore(ctx)?.call::<_, MaybePromise>(())?.finish::<Value>()?;
     Ok(status.as_int().unwrap_or(1))
 }
 
 fn main() {
     std::panic::set_hook(Box::new(|panic| last_resort(&quote(&format!("internal panic: {panic}")))));
-    let started = Instant::now();
-    let runtime = Runtime::new_with_alloc(arena::Arena::new()).expect("memory for the engine");
-    runtime.set_memory_limit(MEMORY_LIMIT);
-    runtime.set_gc_threshold(GC_THRESHOLD);
-    runtime.set_loader(Flat, Embedded);
-    runtime.set_interrupt_handler(Some(Box::new(move || started.elapsed() > CPU_LIMIT && cpu_time() > CPU_LIMIT)));
-    runtime.set_host_promise_rejection_tracker(Some(Box::new(|_, _, _, handled| {
-        UNHANDLED.set(UNHANDLED.get() + if handled { -1 } else { 1 });
-    })));
-    let context = Context::custom::<(Json, PromiseIntrinsic)>(&runtime).expect("memory for the engine");
-    let status = context.with(|ctx| match main_function(&ctx).catch(&ctx) {
-        Ok(_) if UNHANDLED.get() > 0 => last_resort("\"a promise was rejected and nobody waited for it\""),
-        Ok(status) => status,
-        Err(caught) => {
-            let text = describe(&ctx, caught);
-            last_resort(&text)
-        }
-    });
+    if image::is_blank() && std::env::args_os().next().is_some_and(|name| name == "write-image") {
+        image::write(make_root);
+    }
+    let root = image::root(make_root);
+    let status = root.context.with(|ctx| required(&ctx, run(&ctx, &root.main)));
     // Nothing is freed: the kernel takes it all at once.
     unsafe { libc::_exit(status) }
 }

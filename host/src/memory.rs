@@ -1,6 +1,7 @@
-//! Rust's own memory, which is libc's: where the system has none left, it is asked again, and then the process ends with
-//! one error as for every other failure, and not by a signal with nothing on standard output.
+//! Rust's own memory, which comes from the arena: where the system has none left, it is asked again, and then the process
+//! ends with one error as for every other failure, and not by a signal with nothing on standard output.
 
+use crate::arena;
 use std::alloc::{GlobalAlloc, Layout, System};
 
 pub struct Patient;
@@ -38,17 +39,19 @@ fn patiently(ask: impl Fn() -> *mut u8) -> *mut u8 {
     if block.is_null() { ask_again(ask) } else { block }
 }
 
+/// What a block of the arena is aligned to.
+const ALIGNED: usize = 16;
+
 unsafe impl GlobalAlloc for Patient {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        patiently(|| unsafe { System.alloc(layout) })
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        patiently(|| unsafe { System.alloc_zeroed(layout) })
+        patiently(|| unsafe { if layout.align() > ALIGNED { System.alloc(layout) } else { arena::alloc(layout.size()) } })
     }
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        patiently(|| unsafe { System.realloc(block, layout, size) })
+        patiently(|| unsafe {
+            if layout.align() > ALIGNED { System.realloc(block, layout, size) } else { arena::realloc(block, size) }
+        })
     }
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(block, layout) }
+        unsafe { if layout.align() > ALIGNED { System.dealloc(block, layout) } else { arena::dealloc(block) } }
     }
 }

@@ -1,10 +1,9 @@
 //! Module "host": the system calls the TypeScript may make, one function each, as lib/host/sys.ts declares them. Every
 //! failure becomes the error that the TypeScript's own maker (`onError`) builds, so that all engines say the same.
 
-use rquickjs::function::{Function, Opt};
+use rquickjs::function::{Function, IntoJsFunc, Opt, ParamRequirement, Params};
 use rquickjs::module::{Declarations, Exports, ModuleDef};
-use rquickjs::prelude::Func;
-use rquickjs::{Array, Ctx, Error, Exception, IntoJs, Persistent, Result, TypedArray, Value};
+use rquickjs::{Array, Ctx, Error, Exception, Persistent, Result, TypedArray, Value};
 use sha2::{Digest, Sha512};
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -430,6 +429,20 @@ fn spawn<'js>(ctx: Ctx<'js>, path: String, argv: Vec<String>, env: Vec<String>, 
     Ok(array)
 }
 
+/// A host function that throws while the heap image is made: what the build machine says would be said for ever.
+struct NotWhileBuilding<F>(F);
+impl<'js, P, F: IntoJsFunc<'js, P>> IntoJsFunc<'js, P> for NotWhileBuilding<F> {
+    fn param_requirements() -> ParamRequirement {
+        F::param_requirements()
+    }
+    fn call<'a>(&self, params: Params<'a, 'js>) -> Result<Value<'js>> {
+        if crate::image::is_building() {
+            return Err(Exception::throw_message(params.ctx(), "a module calls the host while it is read: see docs/host.md"));
+        }
+        self.0.call(params)
+    }
+}
+
 /// Declares and exports every function under its TypeScript name.
 macro_rules! host_module {
     ($($name:literal => $function:expr),* $(,)?) => {
@@ -440,7 +453,7 @@ macro_rules! host_module {
                 Ok(())
             }
             fn evaluate<'js>(ctx: &Ctx<'js>, module: &Exports<'js>) -> Result<()> {
-                $(module.export($name, Func::from($function).into_js(ctx)?)?;)*
+                $(module.export($name, Function::new(ctx.clone(), NotWhileBuilding($function))?)?;)*
                 Ok(())
             }
         }

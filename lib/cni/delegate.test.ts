@@ -25,7 +25,7 @@ import { toCniError } from "./boundary.ts";
 import { parseConfig } from "./config.ts";
 import { delegateAdd, delegateVerb, findPlugin, isOwnDelegate, resultOf } from "./delegate.ts";
 import type { Request, Suite } from "./plugin.ts";
-import { allVersions, specVersions, type SpecVersion } from "./version.ts";
+import { specVersions, type SpecVersion } from "./version.ts";
 
 let root = "";
 beforeEach(() => {
@@ -42,7 +42,7 @@ function script(name: string, body: string, mode = 0o755): string {
 
 const text = '{"cniVersion":"1.0.0", "name":"net"}';
 
-function request(suite: Suite = {}, over: Partial<Request<unknown>> = {}): Request<unknown> {
+function request(suite: Suite = new Map(), over: Partial<Request<unknown>> = {}): Request<unknown> {
   return {
     network: "net",
     cniVersion: "1.0.0",
@@ -141,7 +141,7 @@ describe("an executable", () => {
   test("is not given our own netns, in which it might delete what is the node's", async () => {
     script("x", `env > ${root}/env`);
     const host = hostOf("DEL", { env: { ...environment("DEL"), CNI_NETNS: "/proc/self/ns/net" } });
-    await delegateVerb(request({}, { ownNetns: true }), host, "DEL", "x", text);
+    await delegateVerb(request(new Map(), { ownNetns: true }), host, "DEL", "x", text);
     expect(readFileSync(join(root, "env"), "utf8").split("\n")).toContain("CNI_NETNS=");
   });
 
@@ -153,7 +153,7 @@ describe("an executable", () => {
     ["a result of the oldest kind", "0.1.0", '{"ip4":{"ip":"10.1.0.5/24"}}'],
   ] as const)("whose ADD prints %s, for a request of %s", async (_what, cniVersion, result) => {
     script("x", `cat >/dev/null; printf '%s' '${result}'`);
-    expect(await delegateAdd(request({}, { cniVersion }), hostOf("ADD"), "x", text)).toEqual(answer(["10.1.0.5/24"]));
+    expect(await delegateAdd(request(new Map(), { cniVersion }), hostOf("ADD"), "x", text)).toEqual(answer(["10.1.0.5/24"]));
   });
 
   const unreadable = "the delegate's result cannot be read: ";
@@ -274,7 +274,7 @@ describe("an executable that is being written", () => {
 });
 
 describe("a delegate that is this very executable stays in this process", () => {
-  const suiteOf = (recorder: Recorder): Suite => ({ x: { versions: allVersions, load: async () => recorder.plugin } });
+  const suiteOf = (recorder: Recorder): Suite => new Map([["x", recorder.plugin]]);
   const ours = () => symlinkSync(process.execPath, join(root, "x"));
   const no = { spawn: () => expect.fail("a process was started") };
 
@@ -347,7 +347,7 @@ describe("a delegate that is this very executable stays in this process", () => 
 
   test("a plugin that this executable does not carry runs by itself", () => {
     ours();
-    expect(isOwnDelegate(request({}), hostOf("ADD"), "x")).toBe(false);
+    expect(isOwnDelegate(request(), hostOf("ADD"), "x")).toBe(false);
   });
 });
 
@@ -367,7 +367,7 @@ describe("a copy of this executable is this executable", () => {
   function standingIn(file: string): Partial<Sys> {
     return { stat: (path, follow) => sys.stat(path === "/proc/self/exe" ? file : path, follow) };
   }
-  const suite: Suite = { x: { versions: allVersions, load: async () => new Recorder().plugin } };
+  const suite: Suite = new Map([["x", new Recorder().plugin]]);
 
   test.each<[string, string, string, boolean]>([
     ["of the same size and build", "0123456789abcdef", "code...\nweft-build:0123456789abcdef\n", true],

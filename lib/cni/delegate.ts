@@ -128,8 +128,8 @@ async function delegate(
   const file = findPlugin(type, request.path, host);
   // The delegate of a delegate is called on the same behalf, of which the process's environment knows nothing.
   const behalf = given ?? request.behalf;
-  const entry = request.suite[type];
-  if (entry === undefined || !isThisExecutable(file, host)) {
+  const plugin = request.suite.get(type);
+  if (plugin === undefined || !isThisExecutable(file, host)) {
     const other =
       behalf === undefined
         ? {}
@@ -143,17 +143,12 @@ async function delegate(
   checkEnv(env);
   const read = readCall(text);
   checkNetworkName(read.network);
-  return callPlugin(
-    await entry.load(),
-    { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns },
-    read,
-    host,
-  );
+  return callPlugin(plugin, { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns }, read, host);
 }
 
 /** Whether a delegate of this type would run in this process: then what it refuses is known before it is called. */
 export function isOwnDelegate(request: Request<unknown>, host: Host, type: string): boolean {
-  return request.suite[type] !== undefined && isThisExecutable(findPlugin(type, request.path, host), host);
+  return request.suite.has(type) && isThisExecutable(findPlugin(type, request.path, host), host);
 }
 
 /** ADD of a delegate with this configuration. Throws its error. */

@@ -10,7 +10,7 @@ import { systemError } from "../host/errno.ts";
 import { sys } from "../host/node.ts";
 import type { Sys } from "../host/sys.ts";
 import { CniError } from "./error.ts";
-import { calledAs, runPlugin } from "./front.ts";
+import { calledAs, dispatch } from "./dispatch.ts";
 import { verbs } from "./plugin.ts";
 import { allVersions } from "./version.ts";
 
@@ -34,7 +34,6 @@ interface Asked {
 async function run(command: string, { env = {}, conf: given = conf, recorder, name, over }: Asked = {}) {
   const asked = recorder ?? new Recorder();
   let reads = 0;
-  let loads = 0;
   const stdin = typeof given === "string" ? given : JSON.stringify(given);
   const all = Object.entries({ CNI_COMMAND: command, ...variables, ...env }).filter(([, value]) => value !== "");
   const call = testHost({
@@ -47,14 +46,9 @@ async function run(command: string, { env = {}, conf: given = conf, recorder, na
       ...over,
     },
   });
-  const load = async () => {
-    loads++;
-    return asked.plugin;
-  };
-  const suite = { recorder: { versions: allVersions, load } };
-  const status = await runPlugin(name ?? "recorder", call.host, suite, async () => call.host);
+  const status = await dispatch(name ?? "recorder", call.host, new Map([["recorder", asked.plugin]]));
   const stdout = call.stdout();
-  return { status, stdout, stderr: call.stderr(), reads, loads, asked, error: () => JSON.parse(stdout) };
+  return { status, stdout, stderr: call.stderr(), reads, asked, error: () => JSON.parse(stdout) };
 }
 
 const conftext = JSON.stringify(conf);
@@ -420,7 +414,7 @@ describeWith(["cell", "ip"], "a container's netns", () => {
   });
 });
 
-describe("before any plugin's code is read", () => {
+describe("before any configuration is read", () => {
   const versions = allVersions.map((version) => JSON.stringify(version)).join(",");
 
   test.each<[string, Asked]>([
@@ -433,13 +427,12 @@ describe("before any plugin's code is read", () => {
       stdout: `{"cniVersion":"1.1.0","supportedVersions":[${versions}]}\n`,
       stderr: "",
       reads: 0,
-      loads: 0,
     });
   });
 
   test("without a verb it says who it is, on standard error", async () => {
     const done = await run("", { conf: "{" });
-    expect(done).toMatchObject({ status: 0, stdout: "", reads: 0, loads: 0 });
+    expect(done).toMatchObject({ status: 0, stdout: "", reads: 0 });
     const [first, second] = done.stderr.split("\n");
     expect(first).toMatch(/^CNI recorder plugin v\d+\.\d+\.\d+/);
     expect(second).toBe(`CNI protocol versions supported: ${allVersions.join(", ")}`);

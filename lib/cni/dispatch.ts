@@ -1,7 +1,8 @@
 // This process's own call of a verb: the environment and standard input in, standard output and the exit status out.
-// Nothing but this file and front.ts reads the one or writes the other. Spec 1.1.0, section 3; the order of the checks is the Go library's.
+// Nothing but this file reads the one or writes the other. Spec 1.1.0, section 3; the order of the checks is the Go library's.
 import type { Host } from "../host/host.ts";
 import { toCniError } from "./boundary.ts";
+import { version } from "./build.ts";
 import { callEnv, callPlugin, checkEnv, readCall, type Call, type ReadCall } from "./call.ts";
 import { CniError } from "./error.ts";
 import { verbs, type AnyPlugin, type Suite } from "./plugin.ts";
@@ -56,13 +57,29 @@ function readRequest(host: Host): string {
   }
 }
 
+/** What is answered before any configuration is read: VERSION, and without a verb who this is. */
+function introduce({ name, versions }: AnyPlugin, command: "" | "VERSION", host: Host): void {
+  if (command === "VERSION") {
+    host.writeStdout(`${JSON.stringify({ cniVersion: newestVersion, supportedVersions: versions })}\n`);
+  } else {
+    host.log(`CNI ${name} plugin v${version}`);
+    host.log(`CNI protocol versions supported: ${versions.join(", ")}`);
+  }
+}
+
 async function runVerb(call: Call, host: Host, learned: (version: string) => void): Promise<void> {
   const { name, env, suite } = call;
-  const entry = suite[name];
-  if (entry === undefined)
+  const plugin = suite.get(name);
+  if (plugin === undefined) {
+    const names = [...suite.keys(), "weft"];
     throw new CniError("invalidEnvironment", `this executable is no plugin ${JSON.stringify(name)}`, {
-      hint: `call it by one of its names: ${Object.keys(suite).join(", ")}, weft`,
+      hint: `call it by one of its names: ${names.join(", ")}`,
     });
+  }
+  if (env.command === "" || env.command === "VERSION") {
+    introduce(plugin, env.command, host);
+    return;
+  }
   checkEnv(env);
   const read = readCall(readRequest(host));
   if (read.configVersion !== "") learned(read.configVersion);
@@ -71,12 +88,17 @@ async function runVerb(call: Call, host: Host, learned: (version: string) => voi
     throw new CniError("invalidEnvironment", `unknown CNI_COMMAND: ${env.command}`, {
       hint: `CNI_COMMAND is one of VERSION, ${verbs.join(", ")}`,
     });
-  const plugin = await entry.load();
   const result = await callPlugin(plugin, call, read, host);
   if (result !== undefined) await handOver(plugin, call, read, result, host);
 }
 
-/** Runs a verb that needs the plugin; the result or the error is on standard output afterwards. Returns the exit status. */
+/** The name this executable was called by. */
+export function calledAs(host: Host): string {
+  const path = host.argv[0] ?? "";
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** Runs the plugin of this name; its result or its error is on standard output afterwards. Returns the exit status. */
 export async function dispatch(name: string, host: Host, suite: Suite): Promise<number> {
   let cniVersion: string = newestVersion;
   try {

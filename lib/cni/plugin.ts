@@ -69,17 +69,12 @@ export interface Plugin<Conf> {
   gc(request: GcRequest<Conf>, host: Host): void | Promise<void>;
 }
 
-/** One line of the table in plugins/main.ts. */
-export interface SuiteEntry {
-  readonly versions: readonly SpecVersion[];
-  /** Reads the plugin's code, which VERSION never needs. */
-  readonly load: () => Promise<AnyPlugin>;
-}
-export type Suite = Readonly<Record<string, SuiteEntry>>;
-
 /** A plugin whose configuration type only it knows. */
 // biome-ignore lint/suspicious/noExplicitAny: the type of a configuration is private to its plugin
 export type AnyPlugin = Plugin<any>;
+
+/** The plugins this executable carries, by name. */
+export type Suite = ReadonlyMap<string, AnyPlugin>;
 
 /** Declares a plugin; a missing handler does not compile, so no verb succeeds by doing nothing. */
 export function definePlugin<Conf>(plugin: Plugin<Conf>): Plugin<Conf> {

@@ -1,10 +1,13 @@
-// The embedded engine's system calls, as far as every call needs them; embedded-host.ts has them all.
-import { argv, getenv, write } from "host";
+// The embedded engine's system calls: the native module "host" (host/src/sys.rs) as it is. It is told how to make the
+// errors it throws, so that both engines throw the same ones.
+import * as native from "host";
+import { systemError } from "./errno.ts";
 import type { Host } from "./host.ts";
-import { processOver } from "./process.ts";
+import { hostOver } from "./open.ts";
 
-export const thisProcess = processOver({ argv, getenv, write });
+const host = hostOver(native);
 
-export async function openHost(): Promise<Host> {
-  return (await import("./embedded-host.ts")).openEmbeddedHost();
+export function openHost(): Host {
+  native.onError(systemError);
+  return host;
 }

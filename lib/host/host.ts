@@ -98,16 +98,13 @@ export interface ExecResult {
 }
 
 /** What there is without opening anything: all that VERSION needs. */
-export interface Process {
+export interface Host {
   readonly argv: readonly string[];
   env(name: string): string | undefined;
   /** Writes the whole text or throws. */
   writeStdout(text: string): void;
   /** A line to standard error; never throws. */
   log(line: string): void;
-}
-
-export interface Host extends Process {
   workingDirectory(): string;
   /** Standard input to its end. */
   readStdin(): string;

@@ -8,7 +8,6 @@ import type { Host } from "./host.ts";
 import { attempt, call, cString, errnoOf, POLLIN, waitFor, writeAll } from "./node-libc.ts";
 import { spawn } from "./node-spawn.ts";
 import { hostOver } from "./open.ts";
-import { processOver } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
 // asm-generic/errno-base.h, errno.h
@@ -203,8 +202,6 @@ export const sys: Sys = {
   spawn,
 };
 
-export const thisProcess = processOver(sys);
-
-export async function openHost(): Promise<Host> {
+export function openHost(): Host {
   return hostOver(sys);
 }

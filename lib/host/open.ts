@@ -3,7 +3,6 @@
 import { isErrno, NotNetnsError } from "./errno.ts";
 import { filesOver } from "./files.ts";
 import type { ExecResult, Host, Netns, NetlinkSocket } from "./host.ts";
-import { processOver } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
 const O_RDONLY = 0;
@@ -128,7 +127,18 @@ export function hostOver(sys: Sys): Host {
   }
 
   return {
-    ...processOver(sys),
+    get argv() {
+      return sys.argv();
+    },
+    env: (name) => sys.getenv(name),
+    writeStdout: (text) => sys.write(1, text),
+    log(line) {
+      try {
+        sys.write(2, `${line}\n`);
+      } catch {
+        // Nobody reads our standard error; that must not change what we do.
+      }
+    },
     workingDirectory: () => sys.readlink("/proc/self/cwd"),
     readStdin: () => sys.readStdin(),
     monotonicMs: () => sys.monotonicMs(),

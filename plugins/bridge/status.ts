@@ -4,17 +4,17 @@ import { delegateVerb } from "../../lib/cni/delegate.ts";
 import type { Request } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { BridgeConf } from "./conf.ts";
+import { refuseForeignLink } from "./foreign-link.ts";
 
 /** Throws a CniError (50) where a link of the bridge's name is no bridge, else what the IPAM plugin throws. */
 export async function status(request: Request<BridgeConf>, host: Host): Promise<void> {
   const { bridge, ipam } = request.conf;
-  if (!isShownAsBridge(host, bridge)) (await import("./foreign-link.ts")).refuseForeignLink(host, bridge);
+  if (!isShownAsBridge(host, bridge)) refuseForeignLink(host, bridge);
   if (ipam !== undefined) await delegateVerb(request, host, "STATUS", ipam, request.source.text);
 }
 
 /**
- * What sysfs shows costs one call, waits for nobody, and needs no code that would have to be read; netlink waits for
- * whoever changes links just now. It shows the links of the netns it was mounted in, so that it shows none says nothing.
+ * What sysfs shows costs one call and waits for nobody; netlink waits for whoever changes links just now. It shows the links of the netns it was mounted in, so that it shows none says nothing.
  */
 const isShownAsBridge = (host: Host, name: string): boolean =>
   host.files.stat(`/sys/class/net/${name}/bridge`) !== undefined;

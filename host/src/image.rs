@@ -1,0 +1,117 @@
+//! The heap image: the engine's heap with every module read, made when the executable is built and there when it starts.
+//!
+//! It is a section of the executable, so the kernel maps it with the rest, at an address the linker has fixed: no file
+//! beside it, no system call, nothing that can fail. The blank executable has zeros there and makes its heap at every
+//! start. Called by the name "write-image", a blank one prints the section instead; the build (build/image.mjs) puts that
+//! into a copy. docs/host.md says what follows for the TypeScript.
+
+use crate::arena::{Rest, carve_from};
+use std::hint::black_box;
+use std::ptr::{addr_of_mut, null_mut};
+
+/// Room for the heap: the build knows how much bytecode there is to read.
+const SIZE: usize = crate::carried::IMAGE_SIZE;
+
+#[repr(C, align(4096))]
+struct Image {
+    /// Address of what `make` made, somewhere in the heap; 0 in a blank executable.
+    root: usize,
+    heap: [u8; SIZE],
+}
+#[unsafe(link_section = ".image")]
+static mut IMAGE: Image = Image { root: 0, heap: [0; SIZE] };
+
+static mut BUILDING: bool = false;
+
+/// Hidden from the compiler, which would take the section for what the linker finds in it.
+fn image() -> *mut Image {
+    black_box(addr_of_mut!(IMAGE))
+}
+
+pub fn is_blank() -> bool {
+    unsafe { (*image()).root == 0 }
+}
+
+/// Whether the heap is being made: what a system call says now would be said for ever.
+pub fn is_building() -> bool {
+    unsafe { BUILDING }
+}
+
+/// Whether a block is in the image.
+pub fn holds(block: *mut u8) -> bool {
+    (block as usize).wrapping_sub(addr_of_mut!(IMAGE) as usize) < size_of::<Image>()
+}
+
+/// Memory outside the image would be gone at the next start.
+pub fn must_not_be_full() {
+    if is_building() {
+        crate::sys::write_all(2, b"the heap image is full: raise imageSize in build/embedded.mjs\n").ok();
+        unsafe { libc::_exit(1) }
+    }
+}
+
+/// What is in the image; made now where it is blank. Returns the end of what the heap takes, too.
+fn fill<T>(make: fn() -> T) -> *mut u8 {
+    unsafe {
+        let start = addr_of_mut!((*image()).heap) as *mut u8;
+        let before = carve_from(Rest { next: start, end: start.add(SIZE) });
+        BUILDING = true;
+        (*image()).root = Box::into_raw(Box::new(make())) as usize;
+        BUILDING = false;
+        carve_from(before).next
+    }
+}
+
+/// What `make` makes: as the build made it, or made now.
+pub fn root<T>(make: fn() -> T) -> &'static T {
+    if is_blank() {
+        fill(make);
+    }
+    unsafe { &*((*image()).root as *const T) }
+}
+
+/// The engine remembers addresses of its stack. This one is where it was in every other run.
+const STACK_SIZE: usize = 1 << 20;
+#[repr(C, align(4096))]
+struct Stack([u8; STACK_SIZE]);
+static mut STACK: Stack = Stack([0; STACK_SIZE]);
+
+/// Prints the section's address (8 bytes, in this machine's order) and its bytes as far as they are used; ends the process.
+pub fn write<T>(make: fn() -> T) -> ! {
+    extern "C" fn on_fixed_stack<T>(make: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: `write` passed a function of this type.
+        fill(unsafe { std::mem::transmute::<*mut libc::c_void, fn() -> T>(make) }).cast()
+    }
+    unsafe {
+        let mut attributes = std::mem::zeroed();
+        libc::pthread_attr_init(&mut attributes);
+        libc::pthread_attr_setstack(&mut attributes, addr_of_mut!(STACK).cast(), STACK_SIZE);
+        let mut thread = std::mem::zeroed();
+        let started = libc::pthread_create(&mut thread, &attributes, on_fixed_stack::<T>, make as *mut libc::c_void);
+        let mut end = null_mut();
+        if started != 0 || libc::pthread_join(thread, &mut end) != 0 {
+            libc::_exit(1);
+        }
+        let start = image() as usize;
+        let bytes = std::slice::from_raw_parts(image() as *const u8, end as usize - start);
+        let written = crate::sys::write_all(1, &start.to_ne_bytes()).and_then(|()| crate::sys::write_all(1, bytes));
+        libc::_exit(written.is_err() as i32)
+    }
+}
+
+/// Rust's hash tables take their seeds here, and so does whoever asks the host for random bytes. Linked instead of libc's.
+#[unsafe(no_mangle)]
+extern "C" fn getrandom(into: *mut libc::c_void, length: usize, flags: u32) -> isize {
+    if is_building() {
+        unsafe { into.cast::<u8>().write_bytes(0, length) };
+        return length as isize;
+    }
+    unsafe { libc::syscall(libc::SYS_getrandom, into, length, flags) as isize }
+}
+
+/// The engine asks once, for the seed of Math.random, which main.rs takes away. Linked instead of libc's.
+#[unsafe(no_mangle)]
+extern "C" fn gettimeofday(time: *mut libc::timeval, _zone: *mut libc::c_void) -> i32 {
+    unsafe { *time = libc::timeval { tv_sec: 0, tv_usec: 0 } };
+    0
+}
