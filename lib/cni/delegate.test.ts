@@ -153,7 +153,9 @@ describe("an executable", () => {
     ["a result of the oldest kind", "0.1.0", '{"ip4":{"ip":"10.1.0.5/24"}}'],
   ] as const)("whose ADD prints %s, for a request of %s", async (_what, cniVersion, result) => {
     script("x", `cat >/dev/null; printf '%s' '${result}'`);
-    expect(await delegateAdd(request(new Map(), { cniVersion }), hostOf("ADD"), "x", text)).toEqual(answer(["10.1.0.5/24"]));
+    expect(await delegateAdd(request(new Map(), { cniVersion }), hostOf("ADD"), "x", text)).toEqual(
+      answer(["10.1.0.5/24"]),
+    );
   });
 
   const unreadable = "the delegate's result cannot be read: ";
