@@ -2,7 +2,7 @@
 // checks it and takes it away, and the node is clean at the end: links, reservations, saved configurations, libcni's cache.
 import { expect, test } from "vitest";
 import { describeWith } from "../testing/needs.ts";
-import { kubeFlannel, kubeSubnet } from "./configs.ts";
+import { dualSubnet, kubeFlannel, kubeSubnet } from "./configs.ts";
 import { addressesOf, containerId, failures, Fleet, range, type FleetOutcome } from "./fleet.ts";
 
 const pods = range(0, 100);
@@ -42,6 +42,16 @@ describeWith(none, `drills of ${pods.length} pods`, () => {
     expect(failures(await fleet.call({ program: "weft", verb: "check", by: "ours", pods }))).toEqual([]);
     await expectTraffic(fleet, added);
     expect(failures(await fleet.call({ program: "weft", verb: "del", by: "ours", pods }))).toEqual([]);
+    expect(await fleet.left()).toEqual([]);
+  });
+
+  test("Go's pods of both families, checked by ours: what Go does not set up is not missed", async () => {
+    await using fleet = await openNode();
+    await fleet.cell.shell(dualSubnet.shell);
+    const few = pods.slice(0, 3);
+    expect(failures(await fleet.call({ program: "cnitool", verb: "add", by: "go", pods: few }))).toEqual([]);
+    expect(failures(await fleet.call({ program: "weft", verb: "check", by: "ours", pods: few }))).toEqual([]);
+    expect(failures(await fleet.call({ program: "weft", verb: "del", by: "ours", pods: few }))).toEqual([]);
     expect(await fleet.left()).toEqual([]);
   });
 

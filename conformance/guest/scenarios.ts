@@ -174,6 +174,7 @@ const again: GuestScenario[] = [
 ];
 
 const port = "port=$(ip -j link show master br9 | grep -o 'veth[0-9a-f]*' | head -n 1)";
+const gatewayPort = "gateway=$(ip -o link show br9.100 | sed 's/.*@\\(veth[0-9a-f]*\\).*/\\1/')";
 const damage = (name: string, text: string, says: RegExp, conf: Conf = {}): GuestScenario => ({
   name: `damage: ${name}`,
   steps: [
@@ -195,7 +196,26 @@ const damaged: GuestScenario[] = [
   damage("one more VLAN", "bridge vlan add dev $port vid 30", /has VLAN 30, which is not configured/),
   damage("VLANs are not kept apart", "ip link set br9 type bridge vlan_filtering 0", /br9 does not keep VLANs apart/),
   damage("the gateway's address is gone", "ip addr flush dev br9.100", /10\.9\.0\.1/, { isGateway: true }),
-  damage("the gateway's link is gone", "ip link del br9.100", /br9\.100|10\.9\.0\.1/, { isGateway: true }),
+  damage("the gateway's link is gone", "ip link del br9.100", /br9\.100 not found/, { isGateway: true }),
+  ...(
+    [
+      ["link is down", "ip link set br9.100 down", /^Interface br9\.100 is down/],
+      ["link has another MAC", "ip link set br9.100 address 02:00:00:00:00:77", /br9\.100 Mac doesn't match/],
+      ["link has a smaller MTU", "ip link set br9.100 mtu 1400", /br9\.100 has MTU 1400, its port 1500/],
+      [
+        "link is no gateway by its alias",
+        "ip link set br9.100 alias ''",
+        /alias of br9\.100 does not note 10\.9\.0\.1/,
+      ],
+      ["port is down", "ip link set $gateway down", /^Interface veth\d+ is down$/],
+      ["port is on no bridge", "ip link set $gateway nomaster", /^Interface veth\d+ is no port of bridge br9$/],
+      [
+        "port is in no VLAN",
+        "bridge vlan del dev $gateway vid 100",
+        /^Port veth\d+ has VLAN 100 not at all, configured native$/,
+      ],
+    ] as const
+  ).map(([what, text, says]) => damage(`the gateway's ${what}`, `${gatewayPort}; ${text}`, says, { isGateway: true })),
 ];
 
 const ping = (address: string, exits: number, pod?: string): GuestDeed =>

@@ -93,6 +93,16 @@ describeWith(["cell", "ip"], "bridge CHECK names what is broken", () => {
       /^Interface veth\w+ has MTU 1500, recorded 1450$/,
     ],
     [
+      "the port's alias",
+      (port) => onNode("link", "set", port, "alias", ""),
+      /^Interface veth[\da-f]{8} has alias none, ADD set "cni:net:c0:eth0"$/,
+    ],
+    [
+      "the bridge's note of its gateways",
+      () => onNode("link", "set", "cni0", "alias", ""),
+      "The alias of cni0 does not note 10.1.0.1/24, fd00:1::1/64 as gateways of net",
+    ],
+    [
       "hairpin",
       (port) => on.node.run("bridge", "link", "set", "dev", port, "hairpin", "off"),
       /^Port veth[\da-f]{8} has hairpin off, configured on$/,
@@ -115,8 +125,8 @@ describeWith(["cell", "ip"], "bridge CHECK names what is broken", () => {
     ],
     [
       "the container's MTU",
-      () => inPod("link", "set", "eth0", "mtu", "1400"),
-      "Interface eth0 has MTU 1400, recorded 1450",
+      () => inPod("link", "set", "eth0", "mtu", "1500"),
+      "Interface eth0 has MTU 1500, its port 1450",
     ],
     [
       "another link of that name",
@@ -230,6 +240,41 @@ describeWith(["cell", "ip"], "bridge CHECK names what is broken", () => {
       "Interface eth0 has autoconf 1, ADD set 0",
     ],
     [
+      "arp_notify",
+      () => on.setSysctl("net/ipv4/conf/eth0/arp_notify", "0", pod),
+      "Interface eth0 has arp_notify 0, ADD set 1",
+    ],
+    [
+      "ndisc_notify",
+      () => on.setSysctl("net/ipv6/conf/eth0/ndisc_notify", "0", pod),
+      "Interface eth0 has ndisc_notify 0, ADD set 1",
+    ],
+    [
+      "accept_dad",
+      () => on.setSysctl("net/ipv6/conf/eth0/accept_dad", "1", pod),
+      "Interface eth0 has accept_dad 1, ADD set 0",
+    ],
+    [
+      "keep_addr_on_down",
+      () => on.setSysctl("net/ipv6/conf/eth0/keep_addr_on_down", "0", pod),
+      "Interface eth0 has keep_addr_on_down 0, ADD set 1",
+    ],
+    [
+      "IPv6 of the loopback link",
+      () => on.setSysctl("net/ipv6/conf/lo/disable_ipv6", "1", pod),
+      "Interface lo has disable_ipv6 1, ADD set 0",
+    ],
+    [
+      "the bridge's accept_ra",
+      () => on.setSysctl("net/ipv6/conf/cni0/accept_ra", "1"),
+      "Interface cni0 has accept_ra 1, ADD set 0",
+    ],
+    [
+      "the port's accept_ra",
+      (port) => on.setSysctl(`net/ipv6/conf/${port}/accept_ra`, "1"),
+      /^Interface veth[\da-f]{8} has accept_ra 1, ADD set 0$/,
+    ],
+    [
       "IPv6 turned off",
       () => on.setSysctl("net/ipv6/conf/eth0/disable_ipv6", "1", pod),
       /Interface eth0 has disable_ipv6 1, ADD set 0/,
@@ -248,6 +293,12 @@ describeWith(["cell", "ip"], "bridge CHECK names what is broken", () => {
     expect((await refused(result, conf)).message).toBe(
       "Expected Route 203.0.113.0/24 scope 253 not found in routing table",
     );
+  });
+
+  test.each(["enhanced_dad", "accept_dad"])("%s, with enabledad", async (key) => {
+    const conf = { ...full, enabledad: true };
+    const error = await checkAfter(() => on.setSysctl(`net/ipv6/conf/eth0/${key}`, "0", pod), conf);
+    expect(error.message).toBe(`Interface eth0 has ${key} 0, ADD set 1`);
   });
 
   test("promiscMode", async () => {
@@ -367,6 +418,17 @@ describeWith(["cell", "ip"], "bridge CHECK is silent", () => {
     await inPod("link", "set", "eth0", "address", "02:00:00:00:00:03");
     const tuned = interfaces.map((each) => (each.sandbox ? { ...each, mac: "02:00:00:00:00:03" } : each));
     await on.check({ interfaces: tuned, ...result }, { netns: pod, conf });
+  });
+
+  test("where a later plugin changed the MTU, of the container's end or of both, and the result does not say so", async () => {
+    const result = await on.add({ netns: pod, conf: full, ips });
+    await inPod("link", "set", "eth0", "mtu", "1400");
+    await on.check(result, { netns: pod, conf: full });
+    for (const mtu of ["1300", "1500"]) {
+      await onNode("link", "set", result.interfaces[1]?.name ?? "", "mtu", mtu);
+      await inPod("link", "set", "eth0", "mtu", mtu);
+      await on.check(result, { netns: pod, conf: full });
+    }
   });
 
   test("on two IPv6 routes to one place, which the kernel makes one", async () => {

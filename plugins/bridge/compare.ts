@@ -2,8 +2,9 @@
 import { bitsOf, equalIps, formatIp } from "../../lib/ip/ip.ts";
 import { equalPrefixes, formatPrefix, maskPrefix, type Prefix } from "../../lib/ip/prefix.ts";
 import { RT_TABLE_MAIN, type Hop, type Route } from "../../lib/netlink/route/route.ts";
-import { ipv6Settings } from "./container.ts";
+import { gatewayDifferences, vlanDifferences } from "./compare-gateway.ts";
 import type { Expected, ExpectedRoute } from "./expect.ts";
+import { portAlias } from "./names.ts";
 import { sameMac, type Observed } from "./observe.ts";
 
 export function compare(expected: Expected, observed: Observed): string[] {
@@ -13,7 +14,7 @@ export function compare(expected: Expected, observed: Observed): string[] {
     ...portDifferences(expected, observed),
     ...addressDifferences(expected, observed),
     ...routeDifferences(expected, observed),
-    ...settingDifferences(expected, observed),
+    ...settingDifferences(observed),
     ...gatewayDifferences(expected, observed),
   ];
 }
@@ -34,7 +35,10 @@ function bridgeDifferences({ conf, bridge }: Expected, { bridge: found, bridgePo
   return differences;
 }
 
-function containerDifferences({ conf, container, ifName, netns }: Expected, { container: found }: Observed): string[] {
+function containerDifferences(
+  { conf, container, attachment: { ifName }, netns }: Expected,
+  { container: found, port }: Observed,
+): string[] {
   if (container?.sandbox !== netns)
     return [`Sandbox in prevResult ${container?.sandbox ?? ""} doesn't match configured netns: ${netns}`];
   if (found === undefined) return [`CNI created interface in container ${ifName} not found`];
@@ -43,16 +47,15 @@ function containerDifferences({ conf, container, ifName, netns }: Expected, { co
   if (!sameMac(container.mac, found.mac))
     differences.push(`Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${found.mac}`);
   if (conf.containerUp && !found.up) differences.push(`Interface ${ifName} is down`);
-  // Where the result says nothing of it, a later plugin may have made it smaller; larger frames would be lost on the way.
-  const { mtu = 0 } = conf;
-  if (container.mtu ? found.mtu !== container.mtu : mtu > 0 && found.mtu > mtu)
-    differences.push(`Interface ${ifName} has MTU ${found.mtu}, recorded ${container.mtu || mtu}`);
+  // A later plugin may have made it smaller, and need not say so; larger frames than the port's are lost on the way.
+  if (port !== undefined && found.mtu > port.mtu)
+    differences.push(`Interface ${ifName} has MTU ${found.mtu}, its port ${port.mtu}`);
   return differences;
 }
 
 function portDifferences(
-  { conf, nodeLinks, vlans }: Expected,
-  { bridge, container, port, portVlans }: Observed,
+  { conf, network, attachment, nodeLinks, vlans }: Expected,
+  { bridge, container, port, portIsOurs, portVlans }: Observed,
 ): string[] {
   // Without the container's link there is no telling which port is its own, and that link is reported already.
   if (container === undefined || container.kind !== "veth") return [];
@@ -63,8 +66,12 @@ function portDifferences(
     differences.push(`Interface ${port.name} Mac doesn't match: recorded ${recorded.mac}, found ${port.mac}`);
   if (!port.up) differences.push(`Interface ${port.name} is down`);
   const mtu = recorded.mtu || conf.mtu;
-  if (mtu !== undefined && port.mtu !== mtu)
+  // A later plugin that changes the container's may change this one with it.
+  if (mtu !== undefined && port.mtu !== mtu && port.mtu !== container.mtu)
     differences.push(`Interface ${port.name} has MTU ${port.mtu}, recorded ${mtu}`);
+  const alias = portAlias(network, attachment);
+  if (portIsOurs && port.alias !== alias)
+    differences.push(`Interface ${port.name} has alias ${quoted(port.alias)}, ADD set ${quoted(alias)}`);
   if (bridge === undefined || port.masterIfIndex !== bridge.ifIndex)
     return [...differences, `Interface ${port.name} is no port of bridge ${conf.bridge}`];
   const flags = [
@@ -77,19 +84,20 @@ function portDifferences(
   }
   if (vlans === undefined) return differences;
   if (bridge.vlanFiltering !== true) differences.push(`Bridge interface ${conf.bridge} does not keep VLANs apart`);
-  const found = new Map(portVlans.map(({ id, pvid, untagged }) => [id, pvid && untagged ? "native" : "tagged"]));
-  for (const [id, use] of vlans) {
-    if (found.get(id) !== use)
-      differences.push(`Port ${port.name} has VLAN ${id} ${found.get(id) ?? "not at all"}, configured ${use}`);
-  }
-  if (!conf.preserveDefaultVlan) {
-    for (const id of found.keys())
-      if (!vlans.has(id)) differences.push(`Port ${port.name} has VLAN ${id}, which is not configured`);
-  }
-  return differences;
+  const extra = conf.preserveDefaultVlan ? [] : portVlans.filter(({ id }) => !vlans.has(id));
+  return [
+    ...differences,
+    ...vlanDifferences(port.name, vlans, portVlans),
+    ...extra.map(({ id }) => `Port ${port.name} has VLAN ${id}, which is not configured`),
+  ];
 }
 
-function addressDifferences({ ifName, addresses }: Expected, { container, ...observed }: Observed): string[] {
+const quoted = (text: string | undefined): string => (text === undefined ? "none" : `"${text}"`);
+
+function addressDifferences(
+  { attachment: { ifName }, addresses }: Expected,
+  { container, ...observed }: Observed,
+): string[] {
   if (container === undefined) return [];
   const isToSubnet = (address: Prefix, { dst, table, ifIndex }: Route): boolean =>
     table === RT_TABLE_MAIN && ifIndex === container.ifIndex && equalPrefixes(dst, maskPrefix(address));
@@ -137,25 +145,8 @@ function describe({ dst, gw, ownGw, ...numbers }: ExpectedRoute): string {
   return [formatPrefix(dst), ...(by === undefined ? [] : [`via ${formatIp(by)}`]), ...more].join(" ");
 }
 
-function settingDifferences({ ifName }: Expected, { ipv6Settings: found }: Observed): string[] {
-  return Object.entries(ipv6Settings).flatMap(([name, wanted]) => {
-    const value = found.get(name) ?? wanted;
-    return value === wanted ? [] : [`Interface ${ifName} has ${name} ${value}, ADD set ${wanted}`];
-  });
-}
-
-function gatewayDifferences(
-  { conf, gateways, gatewayLink }: Expected,
-  { bridge, gatewayAddresses, forwarding }: Observed,
-): string[] {
-  if (bridge === undefined && conf.vlan === undefined) return [];
-  const differences: string[] = [];
-  for (const gateway of gateways) {
-    if (!gatewayAddresses.some((found) => equalPrefixes(found, gateway)))
-      differences.push(`Gateway ${formatPrefix(gateway)} is not on ${gatewayLink}`);
-    const { family } = gateway.ip;
-    const fault = `The node does not forward IPv${family}`;
-    if (!forwarding.has(family) && !differences.includes(fault)) differences.push(fault);
-  }
-  return differences;
+function settingDifferences({ settings }: Observed): string[] {
+  return settings
+    .filter(({ found, value }) => found !== undefined && found !== value)
+    .map(({ link, key, found, value }) => `Interface ${link} has ${key} ${found}, ADD set ${value}`);
 }

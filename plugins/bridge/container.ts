@@ -11,7 +11,8 @@ import type { Request } from "../../lib/netlink/wire/conversation.ts";
 import { NetlinkError } from "../../lib/netlink/wire/error.ts";
 import type { ContainerRoute, Layer3 } from "./desired.ts";
 import type { End, Places } from "./pair.ts";
-import { writeSysctl } from "./sysctl.ts";
+import { ipv6IsOn, keepsAddresses, linkSettings, settingName } from "./settings.ts";
+import { writeSetting } from "./sysctl.ts";
 
 const settleMs = 5_000;
 
@@ -30,8 +31,7 @@ export function configureContainer(
   dad: boolean,
 ): void {
   const v6 = ips.some(({ address }) => address.ip.family === 6);
-  announceAddresses(host, netns, name, v6);
-  detectDuplicates(host, netns, name, dad);
+  for (const setting of linkSettings(name, { dad, v6 })) writeSetting(host, setting, netns);
   if (v6) prepareIpv6(host, netns, name);
 
   const steps: Step[] = ips.map(({ address }) => ({
@@ -76,25 +76,10 @@ function describe({ dst, gw, priority = 0, scope = 0, table = 0 }: ContainerRout
   return `${formatPrefix(dst)} via ${via} dev ${ifName} metric ${priority} (Scope: ${scopes[scope] ?? scope}, Table: ${table})`;
 }
 
-/** Neighbours learn at once who has the address now: see `announce` in add.ts for what makes the kernel speak. */
-function announceAddresses(host: Host, netns: Netns, name: string, v6: boolean): void {
-  writeSysctl(host, `net/ipv4/conf/${name}/arp_notify`, "1", netns);
-  if (v6) writeSysctl(host, `net/ipv6/conf/${name}/ndisc_notify`, "1", netns);
-}
-
-function detectDuplicates(host: Host, netns: Netns, name: string, dad: boolean): void {
-  const directory = `net/ipv6/conf/${name}`;
-  if (dad) writeSysctl(host, `${directory}/enhanced_dad`, "1", netns);
-  writeSysctl(host, `${directory}/accept_dad`, dad ? "1" : "0", netns);
-}
-
-/** What a link with IPv6 from IPAM must go on having: IPv6, and no addresses but IPAM's. */
-export const ipv6Settings = { disable_ipv6: "0", accept_ra: "0", autoconf: "0" } as const;
-
-/** A link that IPAM gave IPv6 has IPv6, keeps its addresses when it is taken down, and takes none from routers. */
+/** IPv6, and addresses that outlive the link being down: without them the attachment is not what was asked for. */
 function prepareIpv6(host: Host, netns: Netns, name: string): void {
-  for (const link of ["lo", name]) {
-    const setting = `net/ipv6/conf/${link}/disable_ipv6`;
+  for (const wanted of ["lo", name].map(ipv6IsOn)) {
+    const setting = settingName(wanted);
     let value: string;
     try {
       value = host.readSysctl(setting, netns);
@@ -102,20 +87,19 @@ function prepareIpv6(host: Host, netns: Netns, name: string): void {
       host.log(`failed to read sysctl "${setting}": ${(error as Error).message}`);
       continue;
     }
-    if (value === "0") continue;
+    if (value === wanted.value) continue;
     try {
-      host.writeSysctl(setting, "0", netns);
+      host.writeSysctl(setting, wanted.value, netns);
     } catch (error) {
-      throw inContext(error, `failed to enable IPv6 for interface "${link}" (${setting}=${value})`, host);
+      throw inContext(error, `failed to enable IPv6 for interface "${wanted.link}" (${setting}=${value})`, host);
     }
   }
   try {
-    host.writeSysctl(`net/ipv6/conf/${name}/keep_addr_on_down`, "1", netns);
+    const wanted = keepsAddresses(name);
+    host.writeSysctl(settingName(wanted), wanted.value, netns);
   } catch (error) {
     throw inContext(error, `failed to enable keep_addr_on_down for interface "${name}"`, host);
   }
-  writeSysctl(host, `net/ipv6/conf/${name}/accept_ra`, ipv6Settings.accept_ra, netns);
-  writeSysctl(host, `net/ipv6/conf/${name}/autoconf`, ipv6Settings.autoconf, netns);
 }
 
 /** Waits for duplicate address detection. Where the time is up, only a link that carries traffic is a failure. */

@@ -11,7 +11,8 @@ import type { BridgeConf } from "./conf.ts";
 import { isGatewayOfOurs } from "./gateway-record.ts";
 import { notABridge } from "./foreign-link.ts";
 import { lockedBridge } from "./lock.ts";
-import { writeSysctl } from "./sysctl.ts";
+import { ignoresRouters } from "./settings.ts";
+import { writeSetting } from "./sysctl.ts";
 
 type Conf = Pick<BridgeConf, "bridge" | "mtu" | "promisc" | "vlanFiltering">;
 
@@ -23,18 +24,14 @@ export function ensureBridge(host: Host, node: RouteSocket, conf: Conf): Link {
   try {
     const found = node.link.get(conf.bridge);
     if (found !== undefined && isReady(found, conf)) {
-      if (!isGatewayOfOurs(found)) ignoreRouters(host, conf.bridge);
+      // Whoever made it.
+      if (!isGatewayOfOurs(found)) writeSetting(host, ignoresRouters(conf.bridge));
       return found;
     }
     return lockedBridge(host, conf.bridge, () => completeBridge(host, node, conf));
   } catch (error) {
     throw inContext(error, `failed to create bridge "${conf.bridge}"`, host);
   }
-}
-
-/** The node's own routes are not for a container to advertise, whoever made the bridge. */
-function ignoreRouters(host: Host, bridge: string): void {
-  writeSysctl(host, `net/ipv6/conf/${bridge}/accept_ra`, "0");
 }
 
 /** Being up is what a bridge gets last: one that is not may lack anything else. */
@@ -72,7 +69,7 @@ function completeBridge(host: Host, node: RouteSocket, conf: Conf): Link {
       throw error;
     }
   }
-  ignoreRouters(host, name);
+  writeSetting(host, ignoresRouters(name));
   // To set a MAC, be it the same, is to keep it.
   const kept = link.mac === undefined || link.mac === noMac ? mac : link.mac;
   node.change(setLink(link.ifIndex, { mac: kept, up: true, ...(promisc ? { promisc } : {}) }));

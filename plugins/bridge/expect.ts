@@ -1,5 +1,5 @@
 // What CHECK expects to find: out of the result of ADD, as later plugins may have changed it, and the configuration.
-import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import type { Attachment, AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result, ResultInterface, ResultRoute } from "../../lib/cni/result.ts";
 import type { Ip } from "../../lib/ip/ip.ts";
 import type { Prefix } from "../../lib/ip/prefix.ts";
@@ -7,6 +7,7 @@ import type { BridgeConf } from "./conf.ts";
 import { firstGateway } from "./desired.ts";
 import { vlanGatewayName } from "./names.ts";
 import { portVlans } from "./pair.ts";
+import { containerSettings, type Setting } from "./settings.ts";
 
 /** How a port treats a VLAN: the native one is both pvid and untagged. */
 export type VlanUse = "native" | "tagged";
@@ -19,7 +20,8 @@ export interface ExpectedRoute extends ResultRoute {
 
 export interface Expected {
   readonly conf: BridgeConf;
-  readonly ifName: string;
+  readonly network: string;
+  readonly attachment: Attachment;
   readonly netns: string;
   /** As the result describes it; undefined where it does not. */
   readonly bridge: ResultInterface | undefined;
@@ -31,6 +33,8 @@ export interface Expected {
   /** Where the gateways' addresses are, and which. */
   readonly gatewayLink: string;
   readonly gateways: readonly Prefix[];
+  /** Of the container's links; none where IPAM gave no address. */
+  readonly settings: readonly Setting[];
   /** The port's VLANs; undefined where the configuration says nothing of them. */
   readonly vlans: ReadonlyMap<number, VlanUse> | undefined;
 }
@@ -38,17 +42,20 @@ export interface Expected {
 export function expect(
   prevResult: Result,
   conf: BridgeConf,
-  { netns, attachment: { ifName } }: Pick<AttachmentRequest<BridgeConf>, "netns" | "attachment">,
+  { network, netns, attachment }: Pick<AttachmentRequest<BridgeConf>, "network" | "netns" | "attachment">,
 ): Expected {
   const { interfaces, ips, routes } = prevResult;
+  const { ifName } = attachment;
   const named = interfaces.filter(({ name, sandbox }) => name === ifName && sandbox !== undefined);
   const container = named.find(({ sandbox }) => sandbox === netns) ?? named[0];
   const at = container === undefined ? -1 : interfaces.indexOf(container);
   const own = ips.filter((ip) => ip.interface === undefined || ip.interface === at);
   const onNode = interfaces.filter(({ sandbox }) => sandbox === undefined);
+  const v6 = own.some(({ address }) => address.ip.family === 6);
   return {
     conf,
-    ifName,
+    network,
+    attachment,
     netns,
     bridge: onNode.find(({ name }) => name === conf.bridge),
     container,
@@ -59,6 +66,7 @@ export function expect(
     gateways: conf.isGateway
       ? own.flatMap(({ address, gateway }) => (gateway === undefined ? [] : [{ ip: gateway, length: address.length }]))
       : [],
+    settings: conf.ipam === undefined ? [] : containerSettings(ifName, { dad: conf.dad, v6 }),
     vlans: conf.vlan === undefined && conf.trunk.length === 0 ? undefined : vlanUses(conf),
   };
 }

@@ -8,9 +8,10 @@ import type { Link } from "../../lib/netlink/route/link.ts";
 import type { RouteSocket } from "../../lib/netlink/route/open.ts";
 import type { PortVlan } from "../../lib/netlink/route/port.ts";
 import type { Route } from "../../lib/netlink/route/route.ts";
-import { ipv6Settings } from "./container.ts";
 import type { Expected } from "./expect.ts";
+import { hostVethNames } from "./names.ts";
 import type { Places } from "./pair.ts";
+import { ignoresRouters, settingName, type Setting } from "./settings.ts";
 
 export interface Observed {
   readonly bridge: Link | undefined;
@@ -19,24 +20,39 @@ export interface Observed {
   readonly container: Link | undefined;
   /** The other end of the container's link, where that is on the node. */
   readonly port: Link | undefined;
+  /** Its name is one that we give; a port that Go's plugin made lacks what only ours sets. */
+  readonly portIsOurs: boolean;
   /** Read only where the configuration names VLANs. */
   readonly portVlans: readonly PortVlan[];
   readonly addresses: readonly Prefix[];
   readonly routes: readonly Route[];
+  /** The link that has the gateways' addresses. */
+  readonly gatewayLink: Link | undefined;
   readonly gatewayAddresses: readonly Prefix[];
+  /** Where that link is a VLAN's own, the other end of its pair, and the VLANs of that. */
+  readonly gatewayPort: Link | undefined;
+  readonly gatewayPortVlans: readonly PortVlan[];
   /** Families the node forwards. Read only where there are gateways. */
   readonly forwarding: ReadonlySet<Family>;
-  /** Of the container's link, the value of each of ipv6Settings that the kernel has; none where IPAM gave no IPv6. */
-  readonly ipv6Settings: ReadonlyMap<string, string>;
+  /** What the kernel has of the settings that an ADD of ours writes; none where the port is not ours. */
+  readonly settings: readonly FoundSetting[];
+}
+
+export interface FoundSetting extends Setting {
+  /** undefined where the kernel has no such setting. */
+  readonly found: string | undefined;
 }
 
 export function observe(host: Host, { node, pod, netns }: Places, expected: Expected): Observed {
-  const { conf, ifName, gateways } = expected;
+  const { conf, network, attachment, gateways } = expected;
   const bridge = node.link.get(conf.bridge);
-  const container = pod.link.get(ifName);
+  const container = pod.link.get(attachment.ifName);
   const peer = container?.peerIfIndex === undefined ? undefined : node.link.get(container.peerIfIndex);
   const port = peer?.kind === "veth" && peer.peerIfIndex === container?.ifIndex ? peer : undefined;
-  const gatewayLink = gateways.length === 0 || conf.vlan === undefined ? bridge : node.link.get(expected.gatewayLink);
+  const portIsOurs = port !== undefined && hostVethNames(host, network, attachment).includes(port.name);
+  const ofVlan = gateways.length > 0 && conf.vlan !== undefined;
+  const gatewayLink = ofVlan ? node.link.get(expected.gatewayLink) : bridge;
+  const gatewayPort = ofVlan ? otherEnd(node, gatewayLink) : undefined;
   const wanted = [...expected.addresses, ...expected.routes.map(({ dst }) => dst)];
   const prefixes = (socket: RouteSocket, link: Link | undefined) =>
     link === undefined ? [] : socket.addr.list(link.ifIndex).map(({ prefix }) => prefix);
@@ -45,16 +61,28 @@ export function observe(host: Host, { node, pod, netns }: Places, expected: Expe
     bridgePortMacs: bridge === undefined || sameMac(expected.bridge?.mac, bridge.mac) ? [] : portMacs(node, bridge),
     container,
     port,
+    portIsOurs,
     portVlans: port === undefined || expected.vlans === undefined ? [] : node.vlan.list(port.ifIndex),
     addresses: prefixes(pod, container),
     routes: families(wanted).flatMap((family) => pod.route.list(family)),
+    gatewayLink,
     gatewayAddresses: gateways.length === 0 ? [] : prefixes(node, gatewayLink),
+    gatewayPort,
+    gatewayPortVlans: gatewayPort === undefined ? [] : node.vlan.list(gatewayPort.ifIndex),
     forwarding: new Set(families(gateways).filter((family) => isForwarding(host, family))),
-    ipv6Settings:
-      container === undefined || !families(expected.addresses).includes(6)
-        ? new Map()
-        : readIpv6Settings(host, netns, ifName),
+    settings: !portIsOurs
+      ? []
+      : [
+          ...expected.settings.map((wanted) => found(host, wanted, netns)),
+          ...[conf.bridge, port.name].map((link) => found(host, ignoresRouters(link))),
+        ],
   };
+}
+
+/** The other end of a pair that is all on the node. */
+function otherEnd(node: RouteSocket, link: Link | undefined): Link | undefined {
+  if (link?.peerIfIndex === undefined || link.peerNetnsId !== undefined) return undefined;
+  return node.link.get(link.peerIfIndex);
 }
 
 /** Whether a link has the MAC that was recorded for it; one nobody recorded is any. */
@@ -70,14 +98,10 @@ function portMacs(node: RouteSocket, { ifIndex }: Link): Mac[] {
     .flatMap(({ masterIfIndex, mac }) => (masterIfIndex === ifIndex && mac !== undefined ? [mac] : []));
 }
 
-function readIpv6Settings(host: Host, netns: Netns, ifName: string): Map<string, string> {
-  const settings = new Map<string, string>();
-  for (const name of Object.keys(ipv6Settings)) {
-    const value = readSysctl(host, `net/ipv6/conf/${ifName}/${name}`, netns);
-    if (value !== undefined) settings.set(name, value);
-  }
-  return settings;
-}
+const found = (host: Host, wanted: Setting, netns?: Netns): FoundSetting => ({
+  ...wanted,
+  found: readSysctl(host, settingName(wanted), netns),
+});
 
 const isForwarding = (host: Host, family: Family): boolean =>
   readSysctl(host, family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding") === "1";

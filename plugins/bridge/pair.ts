@@ -11,7 +11,8 @@ import type { RouteSocket } from "../../lib/netlink/route/open.ts";
 import { addVlans, delVlan, setPort, type PortVlans } from "../../lib/netlink/route/port.ts";
 import type { BridgeConf } from "./conf.ts";
 import { hostVethNames, portAlias } from "./names.ts";
-import { writeSysctl } from "./sysctl.ts";
+import { ignoresRouters } from "./settings.ts";
+import { writeSetting } from "./sysctl.ts";
 
 /** One of the pair's ends. */
 export interface End {
@@ -60,7 +61,7 @@ export function makePair(
     });
   const end = { mtu: link.mtu };
   const port = { ...end, name, ifIndex: link.peerIfIndex, mac: macs.port };
-  writeSysctl(host, `net/ipv6/conf/${name}/accept_ra`, "0");
+  writeSetting(host, ignoresRouters(name));
   setUpPort(host, node, port, conf, portAlias(request.network, attachment));
   return { port, container: { ...end, name: attachment.ifName, ifIndex: link.ifIndex, mac: macs.container } };
 }

@@ -1,0 +1,48 @@
+// Kernel settings of links that ADD writes and CHECK looks at again.
+
+/** One setting of a link's directory under /proc/sys/net/<family>/conf. */
+export interface Setting {
+  readonly family: "ipv4" | "ipv6";
+  readonly link: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+const setting = (family: Setting["family"], link: string, key: string, value: string): Setting => ({
+  family,
+  link,
+  key,
+  value,
+});
+
+/** Under which name the kernel knows it. */
+export const settingName = ({ family, link, key }: Setting): string => `net/${family}/conf/${link}/${key}`;
+
+/** A link of the node takes no addresses and routes from routers, which any container could play. */
+export const ignoresRouters = (link: string): Setting => setting("ipv6", link, "accept_ra", "0");
+
+/** What makes a container's link better, and an attachment can do without where the kernel lacks it. */
+export function linkSettings(link: string, { dad, v6 }: { readonly dad: boolean; readonly v6: boolean }): Setting[] {
+  return [
+    // Neighbours learn at once who has the address now: see `announce` in add.ts for what makes the kernel speak.
+    setting("ipv4", link, "arp_notify", "1"),
+    ...(dad ? [setting("ipv6", link, "enhanced_dad", "1")] : []),
+    setting("ipv6", link, "accept_dad", dad ? "1" : "0"),
+    // One that IPAM gave IPv6 has no addresses but IPAM's.
+    ...(v6
+      ? [setting("ipv6", link, "ndisc_notify", "1"), ignoresRouters(link), setting("ipv6", link, "autoconf", "0")]
+      : []),
+  ];
+}
+
+/** A link with addresses from IPAM has IPv6 at all, and so has the container's loopback link. */
+export const ipv6IsOn = (link: string): Setting => setting("ipv6", link, "disable_ipv6", "0");
+
+/** Its IPv6 addresses stay when it is taken down. */
+export const keepsAddresses = (link: string): Setting => setting("ipv6", link, "keep_addr_on_down", "1");
+
+/** All that ADD writes for a container's link; `v6`: IPAM gave an IPv6 address. */
+export const containerSettings = (link: string, given: { readonly dad: boolean; readonly v6: boolean }): Setting[] => [
+  ...linkSettings(link, given),
+  ...(given.v6 ? [ipv6IsOn("lo"), ipv6IsOn(link), keepsAddresses(link)] : []),
+];
