@@ -6,6 +6,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { layer2, layer3, makeBridgeNode, type BridgeNode } from "../../testing/bridge.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { CniError } from "../../lib/cni/error.ts";
+import { systemError } from "../../lib/host/errno.ts";
+import { sys } from "../../lib/host/node.ts";
 
 let on: BridgeNode;
 let pod: string;
@@ -109,6 +111,24 @@ describeWith(["cell", "ip", "ping"], "bridge DEL", () => {
     await on.del({ netns: old });
     expect(await on.link("eth0", later)).toBeDefined();
     expect(await on.node.ping("10.1.0.1", later)).toBe(true);
+  });
+
+  test("that stays so where the old netns has a link of that name, and the kernel refuses to delete it", async () => {
+    const [old, later] = [pod, await on.node.container("later")];
+    await on.add({ netns: later });
+    await on.node.run("ip", "-n", nameOf(old), "link", "add", "eth0", "type", "bridge");
+    // The first request of a DEL is for that link.
+    const send: typeof sys.send = () => {
+      throw systemError("send", 5);
+    };
+    let sent = 0;
+    const over = { send: (...args: Parameters<typeof send>) => (sent++ === 0 ? send : sys.send)(...args) };
+    const error = await on.runtime.refusal({ verb: "DEL", conf: layer3, netns: old, over });
+    expect(error.message).toBe("send: input/output error");
+    expect(await on.link("eth0", later)).toBeDefined();
+    await on.del({ netns: old });
+    expect(existsLink("eth0", old)).toBe(false);
+    expect(await on.link("eth0", later)).toBeDefined();
   });
 
   test("the second name's link is found though the first is free by now", async () => {

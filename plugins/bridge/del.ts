@@ -39,7 +39,7 @@ function removeLink(request: Del, host: Host): void {
     } catch (error) {
       fault = error;
     }
-    if (!removePort(request, host, fault === undefined ? pod : undefined) && fault !== undefined) throw fault;
+    if (!removePort(request, host, pod) && fault !== undefined) throw fault;
   } finally {
     pod?.close();
     netns?.close();
