@@ -6,12 +6,12 @@ import { delegateVerb } from "../../lib/cni/delegate.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import { openContainer } from "../../lib/cni/netns.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
-import type { Host } from "../../lib/host/host.ts";
+import type { Host, Netns } from "../../lib/host/host.ts";
 import { openRoute } from "../../lib/netlink/route/open.ts";
 import { compare } from "./compare.ts";
 import type { BridgeConf } from "./conf.ts";
-import { expect } from "./expect.ts";
-import { observe } from "./observe.ts";
+import { expect, type Expected } from "./expect.ts";
+import { observe, type Observed } from "./observe.ts";
 
 /** Throws a CniError that names every difference. */
 export async function check(request: AttachmentRequest<BridgeConf>, host: Host): Promise<void> {
@@ -33,25 +33,32 @@ export async function check(request: AttachmentRequest<BridgeConf>, host: Host):
       });
     }
     const expected = expect(prevResult, conf, request);
-    const node = openRoute(host);
+    const differences = compare(expected, look(expected, netns, host));
+    if (differences.length === 0 && ipam === undefined) return;
+    if (differences.length === 0) throw ipam;
+    throw new CniError(
+      ipam === undefined ? "internal" : { code: ipam.code },
+      [...(ipam === undefined ? [] : [ipam.message]), ...differences].join("; "),
+      {
+        details: ipam?.details ?? "",
+        hint: "delete the container and let it be made again, or put these right by hand",
+      },
+    );
+  } finally {
+    netns.close();
+  }
+}
+
+function look(expected: Expected, netns: Netns, host: Host): Observed {
+  const node = openRoute(host);
+  try {
     const pod = openRoute(host, netns);
     try {
-      const differences = compare(expected, observe(host, { node, pod, netns }, expected));
-      if (differences.length === 0 && ipam === undefined) return;
-      if (differences.length === 0) throw ipam;
-      throw new CniError(
-        ipam === undefined ? "internal" : { code: ipam.code },
-        [...(ipam === undefined ? [] : [ipam.message]), ...differences].join("; "),
-        {
-          details: ipam?.details ?? "",
-          hint: "delete the container and let it be made again, or put these right by hand",
-        },
-      );
+      return observe(host, { node, pod, netns }, expected);
     } finally {
-      node.close();
       pod.close();
     }
   } finally {
-    netns.close();
+    node.close();
   }
 }

@@ -7,6 +7,10 @@ import { answer } from "../../testing/runtime.ts";
 import { sys } from "../../lib/host/node.ts";
 import type { CniError } from "../../lib/cni/error.ts";
 
+// linux/netlink.h
+const NLM_F_MULTI = 0x2;
+const NLM_F_DUMP_INTR = 0x10;
+
 let on: BridgeNode;
 let pod: string;
 beforeEach(async () => {
@@ -29,6 +33,56 @@ async function refused(conf: object, ips: readonly string[], netns: string, cont
   on.ipam.next = answer(ips);
   return on.runtime.refusal({ verb: "ADD", conf, netns, containerId });
 }
+
+/** Every list changes while it is read, for ever: NLM_F_DUMP_INTR in whatever is part of one. */
+const restless: typeof sys.recv = (...args) => {
+  const bytes = sys.recv(...args);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = 0; at + 16 <= bytes.length; at += (view.getUint32(at, true) + 3) & ~3) {
+    const flags = view.getUint16(at + 6, true);
+    if ((flags & NLM_F_MULTI) !== 0) view.setUint16(at + 6, flags | NLM_F_DUMP_INTR, true);
+  }
+  return bytes;
+};
+
+describeWith(["cell", "ip", "ping"], "lists that never hold still", () => {
+  const changed = /link list, which changed 5 times while it was read/;
+
+  test("say nothing of who uses an old gateway: it stays, and the ADD is to come again", async () => {
+    await on.add({ netns: pod, conf: old, ips: oldIps });
+    await on.del({ netns: pod, conf: old });
+    on.ipam.next = answer(nowIps);
+    const call = { verb: "ADD", conf: now, netns: pod };
+    const error = await on.runtime.refusal({ ...call, over: { recv: restless } });
+    expect(error).toMatchObject({ code: 11, message: expect.stringMatching(changed) });
+    expect(await on.addrs("cni0")).toEqual(["10.244.1.1/24"]);
+    expect(await on.veths()).toEqual([]);
+    await on.runtime.call(call);
+    expect(await on.addrs("cni0")).toEqual(["10.244.7.1/24"]);
+  });
+
+  test("say nothing of which ports carry a larger MTU", async () => {
+    await on.add({ netns: pod, conf: { ...layer3, mtu: 1400 } });
+    await on.node.run("ip", "link", "set", "cni0", "mtu", "1400");
+    const call = {
+      verb: "ADD",
+      conf: { ...layer3, mtu: 1450 },
+      netns: await on.node.container("b"),
+      containerId: "c1",
+    };
+    const error = await on.runtime.refusal({ ...call, over: { recv: restless } });
+    expect(error).toMatchObject({ code: 11, message: expect.stringMatching(changed) });
+    expect((await on.link("cni0"))?.mtu).toBe(1400);
+  });
+
+  test("an ADD that finds all in place needs none of them", async () => {
+    await on.add({ netns: pod });
+    on.ipam.next = answer(["10.1.0.6/24 10.1.0.1"]);
+    const netns = await on.node.container("b");
+    await on.runtime.call({ verb: "ADD", conf: layer3, netns, containerId: "c1", over: { recv: restless } });
+    expect(await on.addrs("eth0", netns)).toEqual(["10.1.0.6/24"]);
+  });
+});
 
 describeWith(["cell", "ip", "ping"], "the subnet of a network changes", () => {
   test("a bridge without containers is re-addressed", async () => {

@@ -34,7 +34,8 @@ export function ensureGateways(
   const { link, network } = place;
   const { ifIndex } = link;
   const isIn = (list: readonly Prefix[]) => (each: Prefix) => list.some((other) => equalPrefixes(other, each));
-  const look = () => node.addr.list(ifIndex).map(({ prefix }) => prefix);
+  // What seems missing is added, and the kernel says where it was there.
+  const look = () => node.addr.list(ifIndex, { asLastRead: true }).map(({ prefix }) => prefix);
   const lacks = (present: readonly Prefix[]) => gateways.filter((wanted) => !isIn(present)(wanted));
   const before = look();
   // An address that a Go plugin put there is noted as soon as it is ours, too.

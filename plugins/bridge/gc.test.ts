@@ -3,6 +3,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { layer3, makeBridgeNode, type BridgeNode } from "../../testing/bridge.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { CniError } from "../../lib/cni/error.ts";
+import { sys } from "../../lib/host/node.ts";
+
+const RTM_NEWLINK = 16; // linux/rtnetlink.h
 
 let on: BridgeNode;
 let pod: string;
@@ -152,6 +155,31 @@ describeWith(["cell", "ip", "ping"], "bridge GC", () => {
     on.ipam.refusal = new CniError({ code: 5 }, "the store cannot be read");
     const error = await on.runtime.refusal({ verb: "GC", conf: valid() });
     expect(error).toMatchObject({ code: 5, message: "the store cannot be read" });
+    expect(await on.veths()).toEqual([]);
+  });
+
+  test("a link that is gone hides no other refusal, and the rest of them goes", async () => {
+    const [a = "", b = "", c = ""] = await attach(3);
+    const ifIndex = async (name: string) => (await on.link(name))?.ifindex ?? 0;
+    // ENODEV for what looks like a link that went away meanwhile; the same for a negative number, but EINVAL.
+    const other = new Map([
+      [await ifIndex(a), 0x7fffffff],
+      [await ifIndex(b), -1],
+    ]);
+    const send: typeof sys.send = (fd, data) => {
+      const view = new DataView(data.buffer, data.byteOffset, data.length);
+      for (let at = 0; at + 24 <= data.length; at += (view.getUint32(at, true) + 3) & ~3) {
+        const index =
+          view.getUint16(at + 4, true) === RTM_NEWLINK ? other.get(view.getInt32(at + 20, true)) : undefined;
+        if (index !== undefined) view.setInt32(at + 20, index, true);
+      }
+      sys.send(fd, data);
+    };
+    const error = await on.runtime.refusal({ verb: "GC", conf: valid(), over: { send } });
+    expect(error.message).toMatch(/^link set #\d+ group \d+: invalid argument/);
+    expect((await on.veths()).sort()).toEqual([a, b].sort());
+    expect(await on.link(c)).toBeUndefined();
+    await gc(valid());
     expect(await on.veths()).toEqual([]);
   });
 

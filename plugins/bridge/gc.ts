@@ -8,6 +8,7 @@ import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { delGroup, setLink, type Link } from "../../lib/netlink/route/link.ts";
 import { openRoute, type RouteSocket } from "../../lib/netlink/route/open.ts";
+import type { NetlinkError } from "../../lib/netlink/wire/error.ts";
 import type { BridgeConf } from "./conf.ts";
 import { hostVethNames, isHostVethName, networkAlias } from "./names.ts";
 
@@ -25,7 +26,7 @@ export async function gc(request: Gc, host: Host): Promise<void> {
 function removeStale(request: Gc, host: Host): void {
   const node = openRoute(host);
   try {
-    const links = node.link.list();
+    const links = node.link.list({ asLastRead: true });
     const stale = staleLinks(request, host, links);
     if (stale.length === 0) return;
     const named = stale.map(({ name, alias }) => (alias === undefined ? name : `${name} (${alias})`));
@@ -60,23 +61,24 @@ const atOnce = 64;
  */
 function removeAll(host: Host, node: RouteSocket, stale: readonly Link[], links: readonly Link[]): void {
   const group = unusedGroup(host, links);
+  const faults = new Faults(host);
   for (let at = 0; at < stale.length; at += atOnce)
-    goneIsFine(() => node.change(...stale.slice(at, at + atOnce).map(({ ifIndex }) => setLink(ifIndex, { group }))));
-  goneIsFine(() => node.change(delGroup(group)));
+    faults.attempt(() => {
+      const requests = stale.slice(at, at + atOnce).map(({ ifIndex }) => setLink(ifIndex, { group }));
+      for (const refusal of node.attempt(...requests)) if (!isGone(refusal)) faults.add(refusal);
+    });
+  faults.attempt(() => {
+    for (const refusal of node.attempt(delGroup(group))) if (!isGone(refusal)) throw refusal;
+  });
+  faults.end();
 }
+
+/** A container that ends takes its links with it. */
+const isGone = (refusal: NetlinkError): boolean => isErrno(refusal, "ENODEV");
 
 function unusedGroup(host: Host, links: readonly Link[]): number {
   for (;;) {
     const group = host.random(4).reduce((number, byte) => (number & 0x7fffff) * 256 + byte, 0);
     if (group !== 0 && !links.some((link) => link.group === group)) return group;
-  }
-}
-
-/** A container that ends takes its links with it. */
-function goneIsFine(change: () => void): void {
-  try {
-    change();
-  } catch (error) {
-    if (!isErrno(error, "ENODEV")) throw error;
   }
 }

@@ -17,18 +17,26 @@ const NETLINK_ROUTE = 0;
 const RTNLGRP_LINK = 1;
 const RTNLGRP_IPV6_IFADDR = 9;
 
+/** A list that changes again and again while it is read is EAGAIN, so that nothing seems gone that is there; unless this is set. */
+export interface ListOptions {
+  /** Then it is as last read: what is in it was there, what is not in it may be. */
+  readonly asLastRead?: boolean;
+}
+
 export interface RouteSocket {
   /** Sends all in one datagram, waits for all, throws the first refusal (a NetlinkError). */
   change(...requests: readonly Request[]): void;
+  /** Sends all in one datagram, waits for all, returns every refusal. */
+  attempt(...requests: readonly Request[]): NetlinkError[];
   link: {
     /** undefined when there is no such link. */
     get(which: string | number): Link | undefined;
-    list(): Link[];
+    list(options?: ListOptions): Link[];
     /** false when there was no such link. The kernel takes 10 to 20 ms for it. */
     del(which: string | number): boolean;
   };
   addr: {
-    list(ifIndex: number): Addr[];
+    list(ifIndex: number, options?: ListOptions): Addr[];
     /** Addresses of a link in the netns of this number; undefined where the kernel does not tell. */
     listIn(netnsId: number, ifIndex: number): Addr[] | undefined;
   };
@@ -46,8 +54,13 @@ export interface RouteSocket {
 export function openRoute(host: Host, netns?: Netns): RouteSocket {
   const conversation = new Conversation(host.netlink(NETLINK_ROUTE, netns));
 
-  function dump<T>(request: Request, decode: (payload: Uint8Array) => T | undefined): T[] {
-    return conversation.dump(request).flatMap((message: Message) => decode(message.payload) ?? []);
+  function dump<T>(
+    request: Request,
+    decode: (payload: Uint8Array) => T | undefined,
+    { asLastRead = false }: ListOptions = {},
+  ): T[] {
+    const messages = asLastRead ? conversation.dump(request) : conversation.dumpWhole(request);
+    return messages.flatMap((message: Message) => decode(message.payload) ?? []);
   }
 
   function get(which: string | number): Link | undefined {
@@ -60,8 +73,8 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
     }
   }
 
-  const listOf = (ifIndex: number): Addr[] =>
-    dump(listAddrs(ifIndex), decodeAddr).filter((addr) => addr.ifIndex === ifIndex);
+  const listOf = (ifIndex: number, options?: ListOptions): Addr[] =>
+    dump(listAddrs(ifIndex), decodeAddr, options).filter((addr) => addr.ifIndex === ifIndex);
 
   /** Looks, and looks again at each change the group tells of, until it is as wanted or the time is up. */
   function watch<T>(group: number, look: () => T, done: (seen: T) => boolean, timeoutMs: number): T {
@@ -91,9 +104,11 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
       if (requests.length > 0) conversation.exchange(requests);
     },
 
+    attempt: (...requests) => (requests.length > 0 ? conversation.attempt(requests) : []),
+
     link: {
       get,
-      list: () => dump(listLinks(NLM_F_DUMP), decodeLink),
+      list: (options) => dump(listLinks(NLM_F_DUMP), decodeLink, options),
       del(which) {
         try {
           conversation.exchange([delLink(which)]);

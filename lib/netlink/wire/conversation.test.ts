@@ -138,6 +138,9 @@ describe("exchange", () => {
     expect(thrown).toBeInstanceOf(NetlinkError);
     expect(thrown).toMatchObject({ operation: "b", errno: 17, errnoName: "EEXIST", message: "b: file exists" });
     expect(conversation.exchange([change("e")])).toEqual([undefined]);
+    answers.push([ack(6, 19), ack(7), ack(8, 1)]);
+    const refusals = conversation.attempt(["f", "g", "h"].map(change));
+    expect(refusals.map(({ message }) => message)).toEqual(["f: no such device", "h: operation not permitted"]);
   });
 
   test("answers to what was asked before, and to nobody, are passed over", () => {
@@ -327,14 +330,21 @@ describe("dump", () => {
     expect(socket.sent.map(sequences)).toEqual([[1], [2], [3]]);
   });
 
-  test("one that never holds still is taken as it was the fifth time", () => {
+  test("one that never holds still is taken as it was the fifth time, unless it must be whole", () => {
     let round = 0;
-    const socket = fakeSocket(() => {
-      round++;
-      return [one(round, round, NLM_F_MULTI | NLM_F_DUMP_INTR), done(round)];
-    });
+    const restless = () =>
+      fakeSocket(() => {
+        round++;
+        return [one(round, round, NLM_F_MULTI | NLM_F_DUMP_INTR), done(round)];
+      });
+    const socket = restless();
     expect(values(socket)).toEqual([5]);
     expect(socket.sent).toHaveLength(5);
+    round = 0;
+    expect(refusal(() => new Conversation(restless()).dumpWhole(list))).toMatchObject({
+      errnoName: "EAGAIN",
+      message: "list, which changed 5 times while it was read: resource temporarily unavailable",
+    });
   });
 
   test("a refusal comes in NLMSG_DONE: as received for the addresses of a link that is not there", () => {

@@ -24,8 +24,9 @@ const headerBytes = 16;
 /** enum nlmsgerr_attrs: the parts of an extended ack. */
 const ackAttrs = attrSet("NLMSGERR_ATTR", { text: [1, cstring], offset: [2, u32] });
 
-/** A dump that changed under the reader is asked for again this often; the last answer stands. */
-const interruptedAttempts = 5;
+/** A dump that changed under the reader is asked for this often. */
+const dumpAttempts = 5;
+const EAGAIN = 11;
 
 /** A transaction's answers are all there when it has been sent; so long is waited for more after a refusal. */
 const refusedWaitMs = 10;
@@ -114,17 +115,28 @@ export class Conversation {
    * each request, undefined where it was a change.
    */
   exchange(requests: readonly Request[]): (Message | undefined)[] {
+    const { replies, refusals } = this.#ask(requests);
+    if (refusals[0] !== undefined) throw refusals[0];
+    return replies;
+  }
+
+  /** Sends the requests in one datagram, as `exchange` does; every refusal, in the order of the requests. */
+  attempt(requests: readonly Request[]): NetlinkError[] {
+    return this.#ask(requests).refusals;
+  }
+
+  #ask(requests: readonly Request[]): { replies: (Message | undefined)[]; refusals: NetlinkError[] } {
     const { bytes, sent } = this.#compose(requests);
     const replies: (Message | undefined)[] = requests.map(() => undefined);
     this.#socket.send(bytes);
-    let refusal: NetlinkError | undefined;
+    const refusals: NetlinkError[] = [];
     for (let open = requests.length; open > 0; ) {
       for (const frame of parseFrames(this.#socket.receive())) {
         const at = frame.sequence - (sent[0]?.sequence ?? 0);
         const each = sent[at];
         if (each === undefined) continue;
         if (frame.type === NLMSG_ERROR) {
-          refusal ??= errorOf(frame, each, bytes);
+          refusals.push(...[errorOf(frame, each, bytes)].filter((refusal) => refusal !== undefined));
           open--;
         } else {
           replies[at] = frame;
@@ -132,8 +144,7 @@ export class Conversation {
         }
       }
     }
-    if (refusal !== undefined) throw refusal;
-    return replies;
+    return { replies, refusals };
   }
 
   /**
@@ -176,11 +187,26 @@ export class Conversation {
     }
   }
 
-  /** Asks for a list. A list that changed while it was read is read again, at most five times. */
+  /**
+   * Asks for a list. A list that changed while it was read is read again, at most five times, and then stands as it is:
+   * what is in it was there, what is not in it may be.
+   */
   dump(request: Request): Message[] {
+    return this.#dumpAgain(request).messages;
+  }
+
+  /** The same for who decides by what is not in the list: a NetlinkError (EAGAIN) when it never held still. */
+  dumpWhole(request: Request): Message[] {
+    const { messages, interrupted } = this.#dumpAgain(request);
+    if (!interrupted) return messages;
+    const operation = `${request.operation}, which changed ${dumpAttempts} times while it was read`;
+    throw new NetlinkError({ operation, errno: EAGAIN });
+  }
+
+  #dumpAgain(request: Request): { messages: Message[]; interrupted: boolean } {
     for (let attempt = 1; ; attempt++) {
-      const { messages, interrupted } = this.#dumpOnce(request);
-      if (!interrupted || attempt === interruptedAttempts) return messages;
+      const answer = this.#dumpOnce(request);
+      if (!answer.interrupted || attempt === dumpAttempts) return answer;
     }
   }
 
