@@ -29,6 +29,7 @@ beforeEach(async () => {
   on.ipam.during = (verb) => {
     if (verb === "ADD") held.add(asking);
     if (verb === "DEL") held.delete(asking);
+    if (verb === "GC") held.clear();
   };
 });
 afterEach(async () => {
@@ -78,18 +79,21 @@ async function recovers(): Promise<void> {
   await del("c1", next);
 }
 
-/** Goes through the faults of a call, one after the other, until one is beyond its last system call. */
+/**
+ * Goes through the faults of a call, one after the other, until one is beyond its last system call. A verb that makes
+ * fewer than `least` would pass everything.
+ */
 async function everyFault(
   call: () => Promise<Call>,
   errno: number | "killed",
   judge: (error: unknown) => Promise<void>,
+  least = 5,
 ) {
   for (let at = 0; ; at++) {
     const faulty = await struck(await call(), at, errno);
     if (faulty.failed() === undefined) {
       expect(faulty.error).toBeUndefined();
-      // A verb that asks nothing of the system would pass everything.
-      expect(at).toBeGreaterThan(5);
+      expect(at).toBeGreaterThan(least);
       return;
     }
     try {
@@ -110,6 +114,13 @@ async function prevResult(): Promise<object> {
 }
 
 const request = (verb: string) => ({ verb, conf, netns: pod });
+
+/** Of a network of which the runtime knows no attachment, though there is one. */
+const collect = { verb: "GC", conf: { ...conf, cniVersion: "1.1.0", "cni.dev/valid-attachments": [] } };
+async function garbage(): Promise<Call> {
+  await add("c0", pod);
+  return collect;
+}
 
 describeWith(["cell", "ip", "ping"], "bridge, every system call refused once", () => {
   test("ADD on a node without the bridge", { timeout }, async () => {
@@ -136,6 +147,31 @@ describeWith(["cell", "ip", "ping"], "bridge, every system call refused once", (
       if (error === undefined) expect(await left()).toEqual(nothing);
     });
   });
+
+  test("GC says it is done only when it is, and is done the next time", { timeout }, async () => {
+    await everyFault(garbage, EIO, async (error) => {
+      if (error !== undefined) await on.runtime.call(collect);
+      expect(await left()).toEqual(nothing);
+    });
+  });
+
+  test("STATUS changes nothing, and is not content where it could not look", { timeout }, async () => {
+    await add("c0", pod);
+    const asked = { verb: "STATUS", conf: { ...conf, cniVersion: "1.1.0" } };
+    let before = await left();
+    const call = async () => {
+      if (before.held.length === 0) await add("c0", pod);
+      before = await left();
+      return asked;
+    };
+    await everyFault(call, EIO, async () => expect(await left()).toEqual(before), 2);
+    await on.node.run("sh", "-c", "ip link del cni0; ip link add cni0 type veth peer name cni1");
+    for (let at = 0, failed: string | undefined = ""; failed !== undefined; at++) {
+      const faulty = await struck(asked, at, EIO);
+      expect(faulty.error).toBeDefined();
+      failed = faulty.failed();
+    }
+  });
 });
 
 describeWith(["cell", "ip", "ping"], "bridge, killed before every system call", () => {
@@ -145,6 +181,14 @@ describeWith(["cell", "ip", "ping"], "bridge, killed before every system call", 
       return request("ADD");
     };
     await everyFault(call, "killed", async (error) => expect(error).toBeDefined());
+  });
+
+  test("GC", { timeout }, async () => {
+    await everyFault(garbage, "killed", async (error) => {
+      expect(error).toBeDefined();
+      await on.runtime.call(collect);
+      expect(await left()).toEqual(nothing);
+    });
   });
 
   test("DEL", { timeout }, async () => {
