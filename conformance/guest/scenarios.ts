@@ -207,12 +207,12 @@ const damaged: GuestScenario[] = [
         "ip link set br9.100 alias ''",
         /alias of br9\.100 does not note 10\.9\.0\.1/,
       ],
-      ["port is down", "ip link set $gateway down", /^Interface veth\d+ is down/],
-      ["port is on no bridge", "ip link set $gateway nomaster", /^Interface veth\d+ is no port of bridge br9/],
+      ["port is down", "ip link set $gateway down", /^Interface veth[\da-f]{8} is down/],
+      ["port is on no bridge", "ip link set $gateway nomaster", /^Interface veth[\da-f]{8} is no port of bridge br9/],
       [
         "port is in no VLAN",
         "bridge vlan del dev $gateway vid 100",
-        /^Port veth\d+ has VLAN 100 not at all, configured native/,
+        /^Port veth[\da-f]{8} has VLAN 100 not at all, configured native/,
       ],
     ] as const
   ).map(([what, text, says]) => damage(`the gateway's ${what}`, `${gatewayPort}; ${text}`, says, { isGateway: true })),
