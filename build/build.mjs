@@ -9,7 +9,7 @@ import { buildNodeEngine } from "./node-engine.mjs";
 import { writeNotice } from "./notice.mjs";
 import { writeValidators } from "./schemas.mjs";
 
-export const names = ["flannel", "bridge", "host-local", "loopback", "weft"];
+export const names = ["flannel", "bridge", "host-local", "loopback", "portmap", "weft"];
 
 const sources = [
   "lib/**/*.ts",

@@ -7,8 +7,9 @@ import { bridge } from "./bridge/index.ts";
 import { flannel } from "./flannel/index.ts";
 import { hostLocal } from "./host-local-ipam/index.ts";
 import { loopback } from "./loopback/index.ts";
+import { portmap } from "./portmap/index.ts";
 
-const suite: Suite = new Map([flannel, bridge, hostLocal, loopback].map((plugin) => [plugin.name, plugin]));
+const suite: Suite = new Map([flannel, bridge, hostLocal, loopback, portmap].map((plugin) => [plugin.name, plugin]));
 
 /** Runs what this process was called as; returns the exit status. */
 export default function main(): number | Promise<number> {

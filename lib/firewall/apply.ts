@@ -13,13 +13,24 @@ import { commentTest, type CommentPattern } from "../netlink/nft/userdata.ts";
 import { includesBytes } from "../netlink/wire/bytes.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
 import { changesOf, differenceOf, mattersTo, missingText } from "./difference.ts";
-import { chainRef, checkPlace, type Plan, type Removal } from "./plan.ts";
+import { chainRef, checkPlace, type Plan, type PlannedChain, type Removal } from "./plan.ts";
 
 /** Adds what is missing of the plans and takes away what is surplus; returns whether there was anything to do. */
 export const ensure = (nft: NftSocket, ...plans: readonly Plan[]): boolean =>
   nft.update(() => plans.flatMap((plan) => changesFor(nft, plan)));
 
-function changesFor(nft: NftSocket, plan: Plan): Request[] {
+/** Reads of a chain that is there the rules that can matter to its plan, in order; others among them do no harm. */
+export type ReadRules = (ref: ChainRef, planned: PlannedChain) => readonly KernelRule[];
+
+/**
+ * What `ensure` would change for one plan, for an update that changes more than that; it reads the rules of a chain by
+ * `read`, so that who has to look at the chain anyhow reads it once.
+ */
+export function changesFor(
+  nft: NftSocket,
+  plan: Plan,
+  read: ReadRules = (ref, planned) => nft.rule.list(ref, mattersTo(planned)),
+): Request[] {
   const table = nft.table.get(plan);
   const changes: Request[] = table === undefined ? [addTable(plan, plan.comment)] : [];
   const rules: Request[] = [];
@@ -37,7 +48,7 @@ function changesFor(nft: NftSocket, plan: Plan): Request[] {
       added.add(planned.chain);
     } else checkPlace(chain, planned.base);
     const unread = chain === undefined || (planned.owns === undefined && planned.rules.every(isNew));
-    const seen = unread ? [] : nft.rule.list(ref, mattersTo(planned));
+    const seen = unread ? [] : read(ref, planned);
     rules.push(...changesOf(ref, differenceOf(planned, seen)));
   }
   // A rule may jump to a chain that comes later in the plan: chains first.

@@ -1,7 +1,7 @@
 // What is there beside what should be: the rules that one chain lacks and where they go, and those it has too many.
 import { utf8Bytes } from "../host/utf8.ts";
 import { addRule, delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
-import { exprsOf, phraseOf, phraseText, type Rule } from "../netlink/nft/phrase.ts";
+import { exprsOf, phraseOf, phraseText, type Phrase, type Rule } from "../netlink/nft/phrase.ts";
 import type { ChainRef } from "../netlink/nft/message.ts";
 import { commentTest } from "../netlink/nft/userdata.ts";
 import { includesBytes } from "../netlink/wire/bytes.ts";
@@ -9,7 +9,7 @@ import type { Request } from "../netlink/wire/conversation.ts";
 import type { PlannedChain } from "./plan.ts";
 
 /** What makes two rules one: what they do, and whose they are. */
-const identity = (rule: Omit<Rule, "comment">, comment: string | undefined): string =>
+const identity = (rule: Phrase, comment: string | undefined): string =>
   `${phraseText(rule)} comment ${JSON.stringify(comment ?? "")}`;
 
 function identityOf({ exprs, comment }: KernelRule): string | undefined {
@@ -73,6 +73,7 @@ export function changesOf(ref: ChainRef, { missing, surplus }: Difference): Requ
       addRule(ref, {
         exprs: exprsOf(ref.family, rule),
         comment: rule.iptables === true ? undefined : rule.comment,
+        mark: rule.mark,
         before,
       }),
     ),

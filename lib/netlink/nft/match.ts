@@ -10,6 +10,10 @@ import { ifnameBytes } from "./set.ts";
 /** IPPROTO_* of the protocols that have ports. */
 const transports = { tcp: 6, udp: 17, dccp: 33, sctp: 132, udplite: 136 } as const;
 export type Transport = keyof typeof transports;
+/** The transport of this name; undefined where it has no ports. */
+export const transportNamed = (name: string): Transport | undefined =>
+  Object.hasOwn(transports, name) ? (name as Transport) : undefined;
+export const transportNumber = (transport: Transport): number => transports[transport];
 /** NFPROTO_*. */
 const nfprotos = { ipv4: 2, ipv6: 10 } as const;
 /** enum ip_conntrack_info as nft's bits, in the order nft writes them. */

@@ -21,9 +21,14 @@ export interface Rule {
   readonly match: readonly Match[];
   readonly verdict: Verdict;
   readonly comment?: string | undefined;
+  /** Says whose it is where the comment does not; nobody but us sees it, so two rules are one whatever it says. */
+  readonly mark?: string | undefined;
   /** Written as iptables writes it, and read by it: the comment is a match of its own, and packets are counted. */
   readonly iptables?: boolean;
 }
+
+/** What a rule does, whoever's it is. */
+export type Phrase = Omit<Rule, "comment" | "mark">;
 
 // enum nft_cmp_ops, enum nft_nat_types, AF_*
 const NFT_CMP_EQ = 0;
@@ -212,7 +217,7 @@ function verdictText(verdict: Verdict): string {
  * The rule as nft lists it, without its comment. Two rules that do the same in one chain have one text: what a match
  * assumes is left out, whether it was asked for or put there.
  */
-export function phraseText({ match, verdict }: Omit<Rule, "comment">): string {
+export function phraseText({ match, verdict }: Phrase): string {
   const words = match.flatMap((each, at) => {
     const text = matchText(each);
     const assumed = match.slice(at + 1).some((later) => {

@@ -7,7 +7,7 @@ import { chainName } from "./chain.ts";
 import { expr, type Expr } from "./expr.ts";
 import { change, list, need, nfgenmsgBytes, opened, type ChainRef, type TableRef } from "./message.ts";
 import { tableName } from "./table.ts";
-import { commentData, commentIn } from "./userdata.ts";
+import { commentIn, ruleData } from "./userdata.ts";
 
 const NLM_F_APPEND = 0x800;
 
@@ -36,13 +36,15 @@ export interface KernelRule extends ChainRef {
 export interface NewRule {
   readonly exprs: readonly Expr[];
   readonly comment?: string | undefined;
+  /** Beside the comment, for us alone: `markIn` finds it in the user data. */
+  readonly mark?: string | undefined;
   /** The handle of the rule that it comes before; otherwise it is the last of its chain. */
   readonly before?: bigint | undefined;
 }
 
 /** Adds a rule; ENOENT where its chain, or one it jumps to, is missing. */
-export function addRule(ref: ChainRef, { exprs, comment, before }: NewRule): Request {
-  const userdata = commentData(comment);
+export function addRule(ref: ChainRef, { exprs, comment, mark, before }: NewRule): Request {
+  const userdata = ruleData(comment, mark);
   return change(
     {
       operation: `add rule ${chainName(ref)}`,

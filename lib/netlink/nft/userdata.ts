@@ -21,6 +21,17 @@ export function commentData(comment: string | undefined, type = commentType): Ui
   return data;
 }
 
+/** A word of ours beside the comment: nft passes over a type that it has no meaning for, and shows the comment alone. */
+const markType = 0x77;
+
+/** The user data of a rule: its comment, and our mark behind it. The kernel keeps 256 bytes. */
+export function ruleData(comment: string | undefined, mark: string | undefined): Uint8Array | undefined {
+  const [said, marked] = [commentData(comment), commentData(mark, markType)];
+  return said === undefined || marked === undefined ? (said ?? marked) : Uint8Array.of(...said, ...marked);
+}
+
+export const markIn = (data: Uint8Array | undefined): string | undefined => commentIn(data, markType);
+
 /** The comment in user data. What is there is for its writer to know: bytes that make no sense hold no comment. */
 export function commentIn(data: Uint8Array | undefined, type = commentType): string | undefined {
   if (data === undefined) return undefined;
@@ -36,14 +47,17 @@ export function commentIn(data: Uint8Array | undefined, type = commentType): str
   return undefined;
 }
 
-/** Comments of one owner: the one, or all that begin so. */
-export type CommentPattern = { readonly is: string } | { readonly begins: string };
+export type UserdataTest = (data: Uint8Array | undefined) => boolean;
+
+/** Comments of one owner: the one, or all that begin so; or whatever a test finds in the user data. */
+export type CommentPattern = { readonly is: string } | { readonly begins: string } | UserdataTest;
 
 /**
  * A test of user data for such a comment. It reads the bytes as they are: among a thousand rules of others there may be
  * one of ours, and text is dear.
  */
-export function commentTest(pattern: CommentPattern): (data: Uint8Array | undefined) => boolean {
+export function commentTest(pattern: CommentPattern): UserdataTest {
+  if (typeof pattern === "function") return pattern;
   const exact = "is" in pattern;
   const text = utf8Bytes(exact ? pattern.is : pattern.begins);
   const whole = exact ? Uint8Array.of(...text, 0) : text;

@@ -5,12 +5,13 @@
 // sends several in one datagram.
 import type { Host, Netns } from "../../host/host.ts";
 import { isErrno } from "../../host/errno.ts";
-import type { Family } from "../../ip/ip.ts";
+import type { Family, Ip } from "../../ip/ip.ts";
 import { Conversation, NLM_F_DUMP, type Message, type Request } from "../wire/conversation.ts";
 import { NetlinkError } from "../wire/error.ts";
 import { decodeAddr, listAddrs, type Addr } from "./addr.ts";
 import { decodeLink, delLink, getLink, listLinks, type Link } from "./link.ts";
 import { decodeVlans, listVlans, type PortVlan } from "./port.ts";
+import { decodeWay, lookUpRoute, type Way } from "./lookup.ts";
 import { decodeRoute, listRoutes, type Route } from "./route.ts";
 
 const NETLINK_ROUTE = 0;
@@ -40,8 +41,12 @@ export interface RouteSocket {
     /** Addresses of a link in the netns of this number; undefined where the kernel does not tell. */
     listIn(netnsId: number, ifIndex: number): Addr[] | undefined;
   };
-  /** Routes of a family, all tables. */
-  route: { list(family: Family): Route[] };
+  route: {
+    /** Routes of a family, all tables. */
+    list(family: Family): Route[];
+    /** The way to an address; undefined where there is none. */
+    lookUp(address: Ip): Way | undefined;
+  };
   vlan: { list(portIfIndex: number): PortVlan[] };
   /** Waits until the link satisfies `done`; the link as last seen, whether it does or the time is up. */
   waitForLink(ifIndex: number, done: (link: Link) => boolean, timeoutMs: number): Link | undefined;
@@ -136,6 +141,16 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
 
     route: {
       list: (family) => dump(listRoutes(family), (payload) => decodeRoute(payload, family)),
+      lookUp(address) {
+        try {
+          const [reply] = conversation.exchange([lookUpRoute(address)]);
+          return reply && decodeWay(reply.payload);
+        } catch (error) {
+          // EINVAL is a blackhole's answer, EACCES a prohibition's.
+          if (isErrno(error, "ENETUNREACH", "EHOSTUNREACH", "EINVAL", "EACCES")) return undefined;
+          throw error;
+        }
+      },
     },
 
     vlan: {

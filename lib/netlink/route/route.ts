@@ -8,7 +8,7 @@ import { blob, ip, nest, u32 } from "../wire/kinds.ts";
 import { addressFamily } from "./addr.ts";
 
 const RTM_NEWROUTE = 24;
-const RTM_GETROUTE = 26;
+export const RTM_GETROUTE = 26;
 const RT_TABLE_UNSPEC = 0;
 export const RT_TABLE_MAIN = 254;
 const RTPROT_BOOT = 3;
@@ -18,7 +18,7 @@ const RTN_UNICAST = 1;
 const RT_SCOPE_UNIVERSE = 0;
 const RTNH_F_ONLINK = 4;
 const RTM_F_CLONED = 0x200;
-const rtmsgBytes = 12;
+export const rtmsgBytes = 12;
 
 const metricAttrs = attrSet("RTAX", { mtu: [2, u32], advmss: [8, u32] });
 const routeAttrs = attrSet("RTA", {
@@ -89,7 +89,7 @@ interface Rtmsg {
   flags?: number;
 }
 
-function rtmsg({
+export function rtmsg({
   family,
   dstLength = 0,
   table = 0,

@@ -1,0 +1,21 @@
+// A glance at a rule as it came: among a thousand rules one or two matter, and to decode one takes as long as a glance at
+// a hundred.
+import { sourceOf } from "../wire/bytes.ts";
+
+/** A value of two bytes (NFTA_DATA_VALUE), and the comparison it belongs to (NFTA_CMP_DATA), each header as a word. */
+const twoBytes = 0x0001_0006;
+const compared = 0x0003_000c;
+const NLA_F_NESTED_WORD = 0x8000_0000;
+
+/** A test of the message of a rule: whether it compares something with one of these ports. */
+export function comparesPort(ports: Iterable<number>): (message: Uint8Array) => boolean {
+  const asWords = new Set(Array.from(ports, (port) => ((port & 0xff) << 8) | (port >>> 8)));
+  return (message) => {
+    const { words } = sourceOf(message);
+    for (let at = words.indexOf(twoBytes); at > 0; at = words.indexOf(twoBytes, at + 1)) {
+      const outer = (words[at - 1] ?? 0) & ~NLA_F_NESTED_WORD;
+      if (outer === compared && asWords.has((words[at + 1] ?? 0) & 0xffff)) return true;
+    }
+    return false;
+  };
+}

@@ -1,0 +1,37 @@
+// ADD: ports of the node come to lead to the container. The rules are made in one step for each family, and taken back
+// when anything fails; what several containers share stays.
+import { CniError } from "../../lib/cni/error.ts";
+import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import type { Result } from "../../lib/cni/result.ts";
+import { Undo } from "../../lib/cni/undo.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { containerAddresses, familiesOf } from "./address.ts";
+import { chooseBackend } from "./choose.ts";
+import type { PortmapConf } from "./conf.ts";
+import { forgetFlows } from "./flows.ts";
+import { Judge } from "./holder.ts";
+import { allowLocalnet } from "./localnet.ts";
+
+/** Maps the ports to the addresses of the result before it, which it passes on. Without mappings it looks at nothing. */
+export async function add(request: AttachmentRequest<PortmapConf>, host: Host): Promise<Result> {
+  const { conf, network, attachment } = request;
+  const before = request.prevResult();
+  if (before === undefined)
+    throw new CniError("invalidConfig", "must be called as chained plugin", {
+      hint: "portmap comes after the plugin that gives the container its addresses",
+    });
+  if (conf.mappings.length === 0) return before;
+  const addresses = containerAddresses(before, attachment.ifName);
+  const backend = chooseBackend(conf, host);
+  const undo = new Undo();
+  try {
+    undo.push("remove the rules", () => backend.remove({ network, attachment }, host));
+    backend.ensure({ conf, network, attachment, addresses }, new Judge(host, conf), host);
+    if (conf.snat && addresses[4] !== undefined) allowLocalnet(host, addresses[4].ip);
+  } catch (error) {
+    await undo.run(host);
+    throw error;
+  }
+  forgetFlows(host, familiesOf(addresses), conf.mappings);
+  return before;
+}

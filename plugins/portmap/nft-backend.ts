@@ -1,0 +1,75 @@
+// The nftables backend over nfnetlink: no process is started, and none of nft's has to be installed.
+import { CniError } from "../../lib/cni/error.ts";
+import { openNftIfThere } from "../../lib/firewall/backend.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { openNft, type NftSocket } from "../../lib/netlink/nft/open.ts";
+import { maxCommentBytes, type UserdataTest } from "../../lib/netlink/nft/userdata.ts";
+import type { RulesBackend, Wanted } from "./backend.ts";
+import { nftConditions } from "./conditions.ts";
+import { ownerMark, rulesOf, staleRules } from "./names.ts";
+import { compareNft, ensureNft, removeNft } from "./nft.ts";
+import type { NftWish } from "./nft-plan.ts";
+
+function withNft<T>(host: Host, body: (nft: NftSocket) => T): T {
+  const nft = openNft(host);
+  try {
+    return body(nft);
+  } finally {
+    nft.close();
+  }
+}
+
+function wishesOf({ conf, network, attachment, addresses }: Wanted, host: Host): NftWish[] {
+  const mark = ownerMark(host, network, attachment.ifName);
+  const { mappings, snat, masqAll } = conf;
+  return ([4, 6] as const).flatMap((family): NftWish[] => {
+    const address = addresses[family]?.ip;
+    if (address === undefined) return [];
+    const conditions = nftConditions(conf.conditions[family], family);
+    return [{ attachment, mark, address, mappings, snat, masqAll, conditions, conditionsIn: "mappings" }];
+  });
+}
+
+export const nftables: RulesBackend = {
+  ensure(wanted, judge, host) {
+    const { containerId } = wanted.attachment;
+    if (containerId.length > maxCommentBytes)
+      throw new CniError(
+        "invalidEnvironment",
+        `container id of ${containerId.length} bytes: nft comments have room for ${maxCommentBytes}`,
+        {
+          details: containerId,
+          hint: "use shorter ids, or the iptables backend",
+        },
+      );
+    const wishes = wishesOf(wanted, host);
+    withNft(host, (nft) => ensureNft(nft, wishes, (holder, { address }) => judge.isStale(holder, address)));
+  },
+
+  compare: (wanted, host) => withNft(host, (nft) => compareNft(nft, wishesOf(wanted, host))),
+
+  remove: ({ attachment }, host) => removeAll(host, rulesOf(attachment)),
+
+  removeStale: (network, valid, host) => removeAll(host, staleRules(host, network, valid)),
+
+  checkUsable({ conditions }, host) {
+    for (const family of [4, 6] as const) nftConditions(conditions[family], family);
+    try {
+      withNft(host, (nft) => nft.generation());
+    } catch (cause) {
+      throw new CniError("unavailable", `nftables cannot be used: ${(cause as Error).message}`, {
+        cause,
+        hint: "the kernel needs CONFIG_NF_TABLES, this process CAP_NET_ADMIN; or choose the iptables backend",
+      });
+    }
+  },
+};
+
+function removeAll(host: Host, owns: UserdataTest): void {
+  const nft = openNftIfThere(host);
+  try {
+    if (nft !== undefined) removeNft(nft, owns);
+  } finally {
+    nft?.close();
+  }
+}
