@@ -14,10 +14,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { engine, ours } from "../testing/binaries.ts";
+import { engine, ours, plugins } from "../testing/binaries.ts";
 import { describeWith } from "../testing/needs.ts";
 
-const plugins = ["bridge", "flannel", "host-local", "loopback"];
 const directory = mkdtempSync(join(tmpdir(), "weft-executable-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 

@@ -1,7 +1,7 @@
 // Many pods on one node, and a call for each of them: one shell inside the node makes them, side by side or in turn, so
 // that the plugins meet each other and not the test.
 import { readFileSync, rmSync } from "node:fs";
-import { ours, reference } from "../testing/binaries.ts";
+import { ours, plugins, reference } from "../testing/binaries.ts";
 import { Cell } from "./cell.ts";
 import type { Implementation } from "./scenario.ts";
 import { observeFiles } from "./observe.ts";
@@ -33,7 +33,6 @@ export const netnsOf = (pod: number): string => `/run/netns/pod${pod}`;
 export const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, at) => from + at);
 
 const tools = ["weft", "cnitool"];
-const programs = ["bridge", "flannel", "host-local", "loopback"];
 
 /** $1 is a pod; its call's words are in the file /run/calls/$1. */
 const one = `
@@ -55,7 +54,7 @@ export class Fleet {
     const cell = await Cell.open();
     const pods = range(0, count);
     const links = [
-      ...programs.flatMap((name) => [
+      ...plugins.flatMap((name) => [
         `ln -s ${ours}/${name} /run/bin/ours/${name}`,
         `ln -s ${reference}/${name} /run/bin/go/${name}`,
       ]),

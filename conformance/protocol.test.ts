@@ -1,10 +1,10 @@
 // What every plugin does the same: the order of the checks, the validators, versions, the error object. CNI spec 1.1.0,
 // section 3, as the Go library has it. The same calls go to each plugin; none of them may touch the node.
+import { plugins } from "../testing/binaries.ts";
 import { compareAll } from "./compare.ts";
 import { call, hostLocal } from "./configs.ts";
 import type { Call, Scenario } from "./scenario.ts";
 
-const plugins = ["bridge", "flannel", "host-local", "loopback"] as const;
 const conf = { cniVersion: "1.0.0", name: "net", type: "any" };
 const verbs = ["ADD", "DEL", "CHECK", "STATUS", "GC", "VERSION"];
 const noVersion = /invalid version|failed to convert \w+ version part/;

@@ -1,5 +1,6 @@
 // A scenario is a sequence of plugin calls on a fresh node. It is played by one implementation at a time; what is kept of
 // it after each call is all that a runtime, an operator or another plugin could see.
+import { plugins } from "../testing/binaries.ts";
 import { Cell, type Outcome } from "./cell.ts";
 import { Names, nameLinks } from "./normalise.ts";
 import { observe, observeFiles, type FileState, type NodeState } from "./observe.ts";
@@ -59,8 +60,6 @@ export interface Played {
   readonly files: Record<string, FileState>;
   readonly state?: NodeState;
 }
-
-const plugins = ["bridge", "flannel", "host-local", "loopback"];
 
 /** Where each implementation's executables are, and the rules of a run. */
 export interface Bins {

@@ -1,6 +1,6 @@
 // What `weft` makes of its words and variables, and what it says of those it cannot use.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ours } from "../testing/binaries.ts";
+import { ours, plugins } from "../testing/binaries.ts";
 import { shippedConflist } from "../conflists/conflists.ts";
 import { describeWith } from "../testing/needs.ts";
 import type { Cell } from "./cell.ts";
@@ -46,7 +46,7 @@ describeWith(["cell"], "weft's words", () => {
     expect(await call(cell, "weft", ["version"])).toEqual({
       exit: 0,
       stdout: expect.stringMatching(
-        /^weft \d+\.\d+\.\d+ \(build [0-9a-f]+\): flannel, bridge, host-local, loopback\n$/,
+        new RegExp(`^weft \\d+\\.\\d+\\.\\d+ \\(build [0-9a-f]+\\): ${plugins.join(", ")}\n$`),
       ),
       stderr: "",
     });

@@ -88,6 +88,10 @@ export function formatIp(ip: Ip): string {
   return `${text(groups.slice(0, best))}::${text(groups.slice(best + bestLength))}`;
 }
 
+/** An address with a port, as people and their tools write it: "[fd00::5]:80". */
+export const endpointText = (ip: Ip, port: number): string =>
+  ip.family === 4 ? `${formatIp(ip)}:${port}` : `[${formatIp(ip)}]:${port}`;
+
 /** The address of 4 or 16 bytes in network order; undefined for any other length. 16 bytes stay IPv6, mapped or not. */
 export function ipFromBytes(bytes: Uint8Array): Ip | undefined {
   if (bytes.length === 4) {

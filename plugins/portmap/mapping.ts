@@ -1,6 +1,6 @@
 // A mapping of a port, as every file of this plugin uses it.
-import type { Family, Ip } from "../../lib/ip/ip.ts";
-import { endpointText, type Transport } from "../../lib/netlink/nft/match.ts";
+import { endpointText, type Family, type Ip } from "../../lib/ip/ip.ts";
+import type { Transport } from "../../lib/netlink/nft/match.ts";
 
 export interface Mapping {
   readonly protocol: Transport;

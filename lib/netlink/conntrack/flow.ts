@@ -1,7 +1,6 @@
 // Flows that the kernel keeps track of: CTA_* of linux/netfilter/nfnetlink_conntrack.h, as much as tells one from another.
 // Where a flow was first sent to is what it goes on being translated by, whatever the rules say by now.
-import type { Family, Ip } from "../../ip/ip.ts";
-import { endpointText } from "../nft/match.ts";
+import { endpointText, type Family, type Ip } from "../../ip/ip.ts";
 import { nfgenmsg, nfgenmsgBytes } from "../nft/message.ts";
 import { attrSet, type Infer } from "../wire/attrs.ts";
 import { sourceOf } from "../wire/bytes.ts";

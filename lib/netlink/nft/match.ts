@@ -1,7 +1,6 @@
 // What a rule asks of a packet, as data, and as the test that the kernel makes: load some bytes, mask them, compare. Both
 // ways, and only for what our rules ask: a test that is none of these is somebody else's.
-import { ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
-import { bitsOf, formatIp } from "../../ip/ip.ts";
+import { bitsOf, formatIp, ipBytes, ipFromBytes } from "../../ip/ip.ts";
 import { macBytes, macFromBytes, type Mac } from "../../ip/mac.ts";
 import { formatPrefix, maskPrefix, networkOf, type Prefix } from "../../ip/prefix.ts";
 import { textIn } from "../wire/bytes.ts";
@@ -218,10 +217,6 @@ export function portBytes(port: number): Uint8Array {
   if (!Number.isInteger(port) || port < 0 || port > 0xffff) throw new RangeError(`port ${port}: must be 0 to 65535`);
   return Uint8Array.of(port >>> 8, port & 0xff);
 }
-
-/** An address with its port, as nft and people write it. */
-export const endpointText = (ip: Ip, port: number): string =>
-  ip.family === 4 ? `${formatIp(ip)}:${port}` : `[${formatIp(ip)}]:${port}`;
 
 const hex = (value: number): string => `0x${value.toString(16).padStart(8, "0")}`;
 const addressText = (prefix: Prefix): string =>

@@ -2,9 +2,9 @@
 // compared here, as text that reads like nft's, since the kernel fills in things that nobody asked for.
 //
 // It knows what our own rules are made of. A rule of which it does not understand everything is nobody's equal.
-import { ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
+import { endpointText, ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
 import { verdictCodes, type Expr } from "./expr.ts";
-import { assumptionOf, endpointText, matchOf, matchText, portBytes, testOf, type Load, type Match } from "./match.ts";
+import { assumptionOf, matchOf, matchText, portBytes, testOf, type Load, type Match } from "./match.ts";
 import type { NftFamily } from "./message.ts";
 import { commentOfXt, isXtMasquerade, xtComment, xtMasquerade } from "./xt.ts";
 
