@@ -1,7 +1,7 @@
 // A node with two containers on a bridge and somebody outside, all of whom answer: "a" is 10.1.0.5 and fd00:1::5, "b" is
 // 10.1.0.6 and fd00:1::6, the node is 192.0.2.1 and 2001:db8::1 to "outside". portmap runs there, and what comes of it is
 // read with nft, iptables-save, and by asking.
-import { execa, type ResultPromise } from "execa";
+import { execa } from "execa";
 import { encodeResult, type Result } from "../lib/cni/result.ts";
 import { portmap } from "../plugins/portmap/index.ts";
 import { makeNode, type TestNode } from "./node.ts";
@@ -87,7 +87,7 @@ export async function makePortNode(): Promise<PortNode> {
     ip addr add 2001:db8::1/64 dev up0 nodad
     sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1`);
   const runtime = makeRuntime(node, portmap);
-  const servers: ResultPromise[] = [];
+  const servers: { kill(): boolean }[] = [];
   for (const name of ["a", "b"] as const) {
     const child = execa("ip", ["netns", "exec", netnsName(pods[name]), process.execPath, "-e", server, name], {
       buffer: false,
