@@ -84,6 +84,8 @@ export interface Call {
   readonly containerId?: string;
   readonly ifName?: string;
   readonly args?: string;
+  /** PATH: where iptables and nft are looked for; this process's own unless told. */
+  readonly searchPath?: string;
   readonly over?: Partial<Sys>;
 }
 
@@ -109,7 +111,16 @@ export function makeRuntime(node: Pick<TestNode, "host">, plugin: AnyPlugin, ipa
 
   let written = "";
 
-  async function call({ verb, conf, netns = "", containerId = "c0", ifName = "eth0", args = "", over = {} }: Call) {
+  async function call({
+    verb,
+    conf,
+    netns = "",
+    containerId = "c0",
+    ifName = "eth0",
+    args = "",
+    searchPath,
+    over = {},
+  }: Call) {
     const env = { command: verb, containerId, netns, ifName, args, path };
     const variables: Record<string, string> = {
       CNI_COMMAND: verb,
@@ -118,6 +129,7 @@ export function makeRuntime(node: Pick<TestNode, "host">, plugin: AnyPlugin, ipa
       CNI_IFNAME: ifName,
       CNI_ARGS: args,
       CNI_PATH: path,
+      PATH: searchPath ?? process.env.PATH ?? "",
     };
     written = "";
     const write: Sys["write"] = (fd, data) => {

@@ -421,17 +421,6 @@ describeWith(["cell", "ip", "ping"], "bridge ADD: what fails is undone", () => {
     expect(await on.link("cni0")).toBeUndefined();
   });
 
-  test.each([
-    ["ipMasq", { ...layer3, ipMasq: true }, "FLANNEL_IPMASQ"],
-    ["macspoofchk", { ...layer3, macspoofchk: true }, "macspoofchk"],
-  ])("%s is refused by ADD before anything is touched", async (field, conf, hint) => {
-    const error = await on.runtime.refusal({ verb: "ADD", conf, netns: pod });
-    expect(error).toMatchObject({ code: 2, message: expect.stringContaining(`"${field}"`) });
-    expect(error.details).toContain(hint);
-    expect(await on.link("cni0")).toBeUndefined();
-    expect(on.ipam.asked).toEqual([]);
-  });
-
   test("layer 2 in a version without a place for it is refused before anything is made", async () => {
     const error = await on.runtime.refusal({ verb: "ADD", conf: { ...layer2, cniVersion: "0.2.0" }, netns: pod });
     expect(error).toMatchObject({ code: 1, message: "cannot convert: no valid IP addresses" });

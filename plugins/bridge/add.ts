@@ -20,6 +20,7 @@ import { ensureForwarding, ensureGateways } from "./gateway.ts";
 import { isGatewayOfOurs } from "./gateway-record.ts";
 import { ipamSubnets } from "./ipam-subnets.ts";
 import { makePair, type Pair, type Places } from "./pair.ts";
+import { ensureRules } from "./rules.ts";
 import { ensureVlanGateway } from "./vlan-gateway.ts";
 
 /** How long a port may take to carry traffic; on a healthy node it does at once. */
@@ -77,6 +78,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
     ipam = await delegateAdd(request, host, conf.ipam, request.source.text);
   }
   const layer3 = ipam === undefined ? undefined : planLayer3(ipam, conf);
+  if (conf.ipMasq || conf.macSpoofCheck) setUpRules(host, request, pair, layer3, undo);
   if (layer3 !== undefined) configureContainer(host, places, pair.container, layer3, conf.dad);
   else if (conf.containerUp) bringUp(host, places, pair);
 
@@ -101,6 +103,15 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
     layer3,
     conf.dns ?? ipam?.dns ?? {},
   );
+}
+
+function setUpRules(host: Host, request: Add, { port, container }: Pair, layer3: Layer3 | undefined, undo: Undo): void {
+  const addresses = layer3?.ips.map(({ address }) => address) ?? [];
+  try {
+    ensureRules(host, request, { port: port.name, mac: container.mac, addresses }, undo);
+  } catch (error) {
+    throw inContext(error, "failed to set up ipMasq or macspoofchk", host);
+  }
 }
 
 function bringUp(host: Host, { pod }: Places, { container }: Pair): void {

@@ -370,15 +370,6 @@ describeWith(["cell", "ip"], "bridge CHECK holds result and configuration togeth
     expect((await refused(without, layer2)).message).toBe("CNI veth created for bridge cni0 was not found");
   });
 
-  test.each([
-    ["ipMasq", { ...layer3, ipMasq: true }],
-    ["macspoofchk", { ...layer3, macspoofchk: true }],
-  ])("%s is refused, as ADD refuses it", async (field, conf) => {
-    const result = await on.add({ netns: pod });
-    expect(await refused(result, conf)).toMatchObject({ code: 2, message: expect.stringContaining(`"${field}"`) });
-    expect(on.ipam.asked).toEqual(["ADD"]);
-  });
-
   test("a netns that is gone", async () => {
     const result = await on.add({ netns: pod, conf: layer2 });
     await on.node.run("ip", "netns", "del", pod.slice("/run/netns/".length));

@@ -1,5 +1,5 @@
 // CHECK: the attachment still is what ADD reported. What the kernel has is read first (observe), then held against what
-// the result and the configuration say (compare); every difference is reported, each by its own name. Later plugins may
+// the result and the configuration say (compare, and for packet filter rules rules.ts); every difference is reported, each by its own name. Later plugins may
 // have added things, so what is more than expected is no difference.
 import { toCniError } from "../../lib/cni/boundary.ts";
 import { delegateVerb } from "../../lib/cni/delegate.ts";
@@ -12,6 +12,7 @@ import { compare } from "./compare.ts";
 import type { BridgeConf } from "./conf.ts";
 import { expect, type Expected } from "./expect.ts";
 import { observe, type Observed } from "./observe.ts";
+import { missingRules } from "./rules.ts";
 
 /** Throws a CniError that names every difference. */
 export async function check(request: AttachmentRequest<BridgeConf>, host: Host): Promise<void> {
@@ -33,7 +34,9 @@ export async function check(request: AttachmentRequest<BridgeConf>, host: Host):
       });
     }
     const expected = expect(prevResult, conf, request);
-    const differences = compare(expected, look(expected, netns, host));
+    const observed = look(expected, netns, host);
+    const guarded = { port: observed.port?.name, mac: observed.container?.mac, addresses: expected.addresses };
+    const differences = [...compare(expected, observed), ...missingRules(host, request, guarded)];
     if (differences.length === 0 && ipam === undefined) return;
     if (differences.length === 0) throw ipam;
     throw new CniError(

@@ -24,6 +24,7 @@ test("what nothing says", () => {
     isDefaultGateway: false,
     forceAddress: false,
     ipMasq: false,
+    ipMasqBackend: undefined,
     macSpoofCheck: false,
     mtu: undefined,
     hairpin: false,
@@ -141,8 +142,8 @@ describe("refused before anything is touched", () => {
       "cannot set hairpin mode and promiscuous mode at the same time",
       ["ADD", "STATUS"],
     ],
-    [{ ipam, ipMasq: true }, 2, '"ipMasq": true', ["ADD", "CHECK", "STATUS"]],
-    [{ macspoofchk: true }, 2, '"macspoofchk": true', ["ADD", "CHECK", "STATUS"]],
+    [{ ipam, ipMasq: true, ipMasqBackend: "ipset" }, 7, 'unknown ipmasq backend "ipset"', ["ADD", "CHECK", "STATUS"]],
+    [{ ipam, ipMasq: true, ipMasqBackend: "" }, 7, 'unknown ipmasq backend ""', ["ADD", "CHECK", "STATUS"]],
     [{ bridge: "" }, 7, 'failed to create bridge ""', ["ADD", "CHECK", "STATUS"]],
     [{ bridge: "../../etc" }, 7, "contains / or :", ["ADD", "CHECK", "STATUS"]],
     [{ bridge: "sixteen-bytes-xx" }, 7, "too long", ["ADD", "CHECK", "STATUS"]],
@@ -171,8 +172,9 @@ describe("refused before anything is touched", () => {
     expect(read({ ipMasq: true }).ipMasq).toBe(false);
   });
 
-  test("the refusal of ipMasq names the switch that asked for it", () => {
-    expect(refusal({ ipam, ipMasq: true }).details).toContain("FLANNEL_IPMASQ");
+  test("a backend that is not used may be any", () => {
+    expect(read({ ipam, ipMasqBackend: "ipset" }).ipMasqBackend).toBeUndefined();
+    expect(read({ ipam, ipMasq: true, ipMasqBackend: "nftables" }).ipMasqBackend).toBe("nftables");
   });
 });
 

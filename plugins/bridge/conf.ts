@@ -4,6 +4,7 @@ import { readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/co
 import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import type { Dns } from "../../lib/cni/result.ts";
+import type { Backend } from "../../lib/firewall/backend.ts";
 import { checkIfName } from "../../lib/cni/validators.ts";
 import { parseMac, type Mac } from "../../lib/ip/mac.ts";
 import { validate } from "#generated/bridge.validate.js";
@@ -29,6 +30,8 @@ export interface BridgeConf {
   readonly forceAddress: boolean;
   /** Asked for and, with IPAM, meant to do something. */
   readonly ipMasq: boolean;
+  /** undefined: whichever the Go plugins would choose on this node. */
+  readonly ipMasqBackend: Backend | undefined;
   readonly macSpoofCheck: boolean;
   /** undefined: the kernel's own. */
   readonly mtu: number | undefined;
@@ -54,6 +57,8 @@ export interface BridgeConf {
   readonly mac: Mac | undefined;
 }
 
+const backends: readonly Backend[] = ["iptables", "nftables"];
+
 const fault = (msg: string, hint = "correct the network configuration"): CniError =>
   new CniError("invalidConfig", msg, { hint });
 
@@ -73,6 +78,7 @@ export function readBridgeConf(source: ConfigSource, verb: Verb, cniArgs: string
     isDefaultGateway: given.isDefaultGateway,
     forceAddress: given.forceAddress,
     ipMasq: given.ipMasq && ipam !== undefined,
+    ipMasqBackend: backends.find((backend) => backend === given.ipMasqBackend),
     macSpoofCheck: given.macspoofchk,
     mtu: mtu > 0 ? mtu : undefined,
     hairpin: given.hairpinMode,
@@ -91,7 +97,7 @@ export function readBridgeConf(source: ConfigSource, verb: Verb, cniArgs: string
   };
   if (strict) {
     checkLinkNames(conf);
-    refuseUnfinished(conf);
+    checkBackend(conf, given.ipMasqBackend);
   }
   if (verb === "ADD" || verb === "STATUS") checkCombinations(conf);
   return conf;
@@ -142,18 +148,9 @@ function checkLinkNames({ bridge, vlan, isGateway }: BridgeConf): void {
   }
 }
 
-/** What this build cannot do yet is refused while nothing has been touched, never left out in silence. */
-function refuseUnfinished({ ipMasq, macSpoofCheck }: BridgeConf): void {
-  if (ipMasq) {
-    throw new CniError("unsupportedField", 'unsupported field "ipMasq": true: this build cannot masquerade', {
-      hint: 'set "ipMasq" to false; where flannel wrote this configuration, run flanneld with --ip-masq, so that subnet.env says FLANNEL_IPMASQ=true',
-    });
-  }
-  if (macSpoofCheck) {
-    throw new CniError("unsupportedField", 'unsupported field "macspoofchk": true: this build cannot filter MACs', {
-      hint: 'set "macspoofchk" to false',
-    });
-  }
+function checkBackend({ ipMasq, ipMasqBackend }: BridgeConf, given: string | undefined): void {
+  if (!ipMasq || given === undefined || ipMasqBackend !== undefined) return;
+  throw fault(`unknown ipmasq backend "${given}"`, 'set "ipMasqBackend" to iptables or nftables, or leave it out');
 }
 
 function checkCombinations({ ipam, containerUp, hairpin, promisc }: BridgeConf): void {

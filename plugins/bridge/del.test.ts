@@ -187,17 +187,6 @@ describeWith(["cell", "ip", "ping"], "bridge DEL", () => {
     expect(on.ipam.asked).toEqual([]);
   });
 
-  test.each([
-    ["ipMasq", { ...layer3, ipMasq: true }],
-    ["macspoofchk", { ...layer3, macspoofchk: true }],
-  ])("%s: DEL does its whole part, and says what it did not look for", async (field, conf) => {
-    await on.add({ netns: pod });
-    await on.del({ netns: pod, conf });
-    expect(await on.veths()).toEqual([]);
-    expect(on.ipam.asked).toEqual(["ADD", "DEL"]);
-    expect(on.runtime.stderr()).toContain(`"${field}": this build does not look for`);
-  });
-
   test("CNI_ARGS and VLANs that no ADD would take keep nothing alive", async () => {
     await on.add({ netns: pod });
     await on.del({ netns: pod, conf: { ...layer3, vlan: 5000, vlanTrunk: [{ minID: 9 }] }, args: "junk;;=" });

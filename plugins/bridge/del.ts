@@ -1,4 +1,5 @@
-// DEL: the link first, its addresses last, so that nobody is given an address while it is still in use. Every step is
+// DEL: the link first, then what lets its packets pass, its addresses last, so that nobody is given an address while it is
+// still in use. Every step is
 // tried whatever became of the one before; what is gone already is fine. The shared parts of the node stay.
 import { delegateVerb } from "../../lib/cni/delegate.ts";
 import { Faults } from "../../lib/cni/faults.ts";
@@ -9,6 +10,7 @@ import type { Link } from "../../lib/netlink/route/link.ts";
 import { openRoute, type RouteSocket } from "../../lib/netlink/route/open.ts";
 import type { BridgeConf } from "./conf.ts";
 import { hostVethNames, portAlias } from "./names.ts";
+import { removeRules } from "./rules.ts";
 
 type Del = AttachmentRequest<BridgeConf>;
 
@@ -17,9 +19,7 @@ export async function del(request: Del, host: Host): Promise<void> {
   const { conf } = request;
   const faults = new Faults(host);
   faults.attempt(() => removeLink(request, host));
-  if (conf.ipMasq) host.log('"ipMasq": this build does not look for masquerade rules that another plugin made');
-  if (conf.macSpoofCheck)
-    host.log('"macspoofchk": this build does not look for filter chains that another plugin made');
+  faults.attempt(() => removeRules(host, request));
   const { ipam } = conf;
   if (ipam !== undefined)
     await faults.attemptAsync(() => delegateVerb(request, host, "DEL", ipam, request.source.text));

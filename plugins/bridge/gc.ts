@@ -1,5 +1,6 @@
-// GC: links first, so that no address is given away while a link still has it, IPAM last. Only what is provably of this
-// network is touched: ports that say so in their alias, and what an ADD of ours never finished. Links that a Go plugin
+// GC: links first, so that no address is given away while a link still has it, then packet filter rules, IPAM last. Only
+// what is provably of this network is touched: ports that say so in their alias, rules that do in their comment, what is
+// for a port that is no more, and what an ADD of ours never finished. Links that a Go plugin
 // made say nothing; a runtime finds those in its results, and DELs them before it asks for GC.
 import { delegateVerb } from "../../lib/cni/delegate.ts";
 import { Faults } from "../../lib/cni/faults.ts";
@@ -11,6 +12,7 @@ import { openRoute, type RouteSocket } from "../../lib/netlink/route/open.ts";
 import type { NetlinkError } from "../../lib/netlink/wire/error.ts";
 import type { BridgeConf } from "./conf.ts";
 import { hostVethNames, isHostVethName, networkAlias } from "./names.ts";
+import { removeStaleRules } from "./rules.ts";
 
 type Gc = GcRequest<BridgeConf>;
 
@@ -18,20 +20,28 @@ type Gc = GcRequest<BridgeConf>;
 export async function gc(request: Gc, host: Host): Promise<void> {
   const { ipam } = request.conf;
   const faults = new Faults(host);
-  faults.attempt(() => removeStale(request, host));
+  // Where the links could not be read, no port is taken for gone.
+  let remaining: ReadonlySet<string> | undefined;
+  faults.attempt(() => {
+    remaining = removeStale(request, host);
+  });
+  removeStaleRules(host, request, remaining, faults);
   if (ipam !== undefined) await faults.attemptAsync(() => delegateVerb(request, host, "GC", ipam, request.source.text));
   faults.end();
 }
 
-function removeStale(request: Gc, host: Host): void {
+/** Returns the names of the links that stay. */
+function removeStale(request: Gc, host: Host): ReadonlySet<string> {
   const node = openRoute(host);
   try {
     const links = node.link.list({ asLastRead: true });
     const stale = staleLinks(request, host, links);
-    if (stale.length === 0) return;
-    const named = stale.map(({ name, alias }) => (alias === undefined ? name : `${name} (${alias})`));
-    host.log(`bridge: deleting links of no valid attachment: ${named.join(", ")}`);
-    removeAll(host, node, stale, links);
+    if (stale.length > 0) {
+      const named = stale.map(({ name, alias }) => (alias === undefined ? name : `${name} (${alias})`));
+      host.log(`bridge: deleting links of no valid attachment: ${named.join(", ")}`);
+      removeAll(host, node, stale, links);
+    }
+    return new Set(links.filter((link) => !stale.includes(link)).map(({ name }) => name));
   } finally {
     node.close();
   }

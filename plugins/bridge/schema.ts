@@ -22,7 +22,10 @@ export const schema = {
       description: "replace an address of the bridge that is in the way, unless other ports are attached",
     },
     ipMasq: { type: "boolean", default: false, description: "masquerade what leaves the subnet" },
-    ipMasqBackend: { type: "string", description: "iptables or nftables" },
+    ipMasqBackend: {
+      type: "string",
+      description: "iptables or nftables; absent: iptables where that can be used, as the Go plugin chooses",
+    },
     mtu: { type: "integer", default: 0, description: "of a new bridge and of both ends of the pair; 0: the kernel's" },
     hairpinMode: { type: "boolean", default: false, description: "let frames leave by the port they came in by" },
     promiscMode: { type: "boolean", default: false, description: "IFF_PROMISC on the bridge; never cleared" },

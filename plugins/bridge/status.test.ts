@@ -44,7 +44,7 @@ describeWith(["cell", "ip"], "bridge STATUS", () => {
     [7, { ...conf, vlan: 5000 }],
     [7, { ...conf, hairpinMode: true, promiscMode: true }],
     [7, { ...conf, bridge: "no/name" }],
-    [2, { ...conf, ipMasq: true }],
+    [7, { ...conf, ipMasq: true, ipMasqBackend: "ipset" }],
   ])("code %i for a configuration that ADD would refuse: %j", async (code, wrong) => {
     const error = await on.runtime.refusal({ verb: "STATUS", conf: wrong });
     expect(error.code).toBe(code);

@@ -5,11 +5,16 @@ import type { Request } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { BridgeConf } from "./conf.ts";
 import { refuseForeignLink } from "./foreign-link.ts";
+import { checkRulesPossible } from "./rules.ts";
 
-/** Throws a CniError (50) where a link of the bridge's name is no bridge, else what the IPAM plugin throws. */
+/**
+ * Throws a CniError (50) where a link of the bridge's name is no bridge, or packet filter rules that are asked for could
+ * not be made, else what the IPAM plugin throws.
+ */
 export async function status(request: Request<BridgeConf>, host: Host): Promise<void> {
-  const { bridge, ipam } = request.conf;
+  const { bridge, ipam, ipMasq, macSpoofCheck } = request.conf;
   if (!isShownAsBridge(host, bridge)) refuseForeignLink(host, bridge);
+  if (ipMasq || macSpoofCheck) checkRulesPossible(host, request.conf);
   if (ipam !== undefined) await delegateVerb(request, host, "STATUS", ipam, request.source.text);
 }
 

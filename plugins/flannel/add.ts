@@ -5,14 +5,12 @@ import type { Result } from "../../lib/cni/result.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
 import { delegateText, generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
-import { refuseMasquerade } from "./masquerade.ts";
 import { findSaved, save, savedMode } from "./saved.ts";
 
 /** Generates the delegate's configuration, keeps it for DEL, and has the delegate do the work. */
 export async function add(request: AttachmentRequest<FlannelConf>, host: Host): Promise<Result> {
   const { conf, network, attachment } = request;
   const delegate = generate(conf, network, readSubnetEnv(conf.subnetFile, host));
-  refuseMasquerade(delegate, request, host);
   const before = findSaved(conf.dataDir, attachment, host);
   const path = save(conf.dataDir, attachment, delegate, host, before);
   try {

@@ -5,7 +5,6 @@ import type { Request } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
 import { delegateText, generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
-import { refuseMasquerade } from "./masquerade.ts";
 import { listSaved } from "./saved.ts";
 
 /** flanneld has given this node a subnet, and the delegate that ADD would use can serve. */
@@ -21,9 +20,7 @@ export async function status(request: Request<FlannelConf>, host: Host): Promise
 function delegateOf(request: Request<FlannelConf>, host: Host): DelegateConf {
   const { conf, network } = request;
   try {
-    const delegate = generate(conf, network, readSubnetEnv(conf.subnetFile, host));
-    refuseMasquerade(delegate, request, host);
-    return delegate;
+    return generate(conf, network, readSubnetEnv(conf.subnetFile, host));
   } catch (cause) {
     if (!(cause instanceof CniError)) throw cause;
     // Packets of the pods that run may go nowhere as well: without flanneld nobody carries them.

@@ -43,7 +43,8 @@ export const findIptables = (host: Host, family: Family): Iptables | undefined =
 /** The iptables that reaches the older tables, be it the one that is called so or an alternative beside it. */
 export function findLegacyIptables(host: Host, family: Family): Iptables | undefined {
   const usual = findIptables(host, family);
-  return usual === undefined || usual.variant === "nft" ? find(host, family, `${iptablesName(family)}-legacy`) : usual;
+  if (usual?.variant === "legacy") return usual;
+  return find(host, family, `${iptablesName(family)}-legacy`) ?? (usual?.variant === "unknown" ? usual : undefined);
 }
 
 function find(host: Host, family: Family, name: string): Iptables | undefined {

@@ -44,3 +44,18 @@ export function isXtMasquerade(expr: Expr): boolean {
   const [ranges, ...rest] = expr.data.info;
   return (ranges === 0 || ranges === 1) && rest.every((byte) => byte === 0);
 }
+
+/** The comment of a rule, wherever the release of iptables that made it has put it. */
+export function commentOf({
+  exprs,
+  comment,
+}: {
+  readonly exprs: readonly Expr[];
+  readonly comment: string | undefined;
+}) {
+  for (const expr of exprs) {
+    const said = commentOfXt(expr);
+    if (said !== undefined) return said;
+  }
+  return comment;
+}

@@ -1,0 +1,84 @@
+// macspoofchk: frames that come in by an attachment's port with another source address than the container's are dropped.
+// Rules as the Go plugin makes them, in a table that others use as well; names derive from the attachment alone.
+import type { Attachment } from "../../lib/cni/plugin.ts";
+import { shortened } from "../../lib/firewall/masquerade/names.ts";
+import { chainRef, type Plan, type Removal } from "../../lib/firewall/plan.ts";
+import type { Mac } from "../../lib/ip/mac.ts";
+import { delChain } from "../../lib/netlink/nft/chain.ts";
+import { targetOf } from "../../lib/netlink/nft/expr.ts";
+import type { NftSocket } from "../../lib/netlink/nft/open.ts";
+import { phraseOf } from "../../lib/netlink/nft/phrase.ts";
+import { delRule, userdataOf } from "../../lib/netlink/nft/rule.ts";
+import { commentTest } from "../../lib/netlink/nft/userdata.ts";
+import type { Request } from "../../lib/netlink/wire/conversation.ts";
+
+const table = { family: "bridge", table: "nat" } as const;
+const base = "PREROUTING";
+const chainPrefix = "cni-br-iface-";
+const commentPrefix = "macspoofchk-";
+
+const ownerOf = ({ containerId, ifName }: Attachment): string => `${containerId}-${ifName}`;
+const chainsOf = (owner: string) => ({ port: `${chainPrefix}${owner}`, mac: `${chainPrefix}${owner}-mac` });
+const commentFor = (attachment: Attachment): string => shortened(commentPrefix + ownerOf(attachment));
+
+/** What keeps a port to one source address. */
+export function macSpoofPlan(attachment: Attachment, port: string, mac: Mac): Plan {
+  const comment = commentFor(attachment);
+  const chains = chainsOf(ownerOf(attachment));
+  return {
+    ...table,
+    chains: [
+      {
+        chain: chains.mac,
+        owns: { is: comment },
+        rules: [
+          { match: [{ field: "etherSaddr", is: mac }], verdict: "return", comment },
+          { match: [], verdict: "drop", comment },
+        ],
+      },
+      { chain: chains.port, owns: { is: comment }, rules: [{ match: [], verdict: { jump: chains.mac }, comment }] },
+      {
+        chain: base,
+        // NF_BR_PRI_NAT_DST_BRIDGED
+        base: { type: "filter", hook: "prerouting", priority: -300, policy: "accept" },
+        rules: [{ match: [{ field: "iifname", is: port }], verdict: { jump: chains.port }, comment }],
+      },
+    ],
+  };
+}
+
+/** What of it is an attachment's, whatever port it had. */
+export function macSpoofRemoval(attachment: Attachment): Removal {
+  const chains = chainsOf(ownerOf(attachment));
+  return {
+    ...table,
+    rules: [{ chain: base, owns: { is: commentFor(attachment) } }],
+    chains: [chains.port, chains.mac],
+  };
+}
+
+/**
+ * The changes that take away what no valid attachment needs. Nothing of it names a network: only what is for a port that
+ * is no more is known to be nobody's.
+ */
+export function staleMacSpoof(nft: NftSocket, valid: readonly Attachment[], links: ReadonlySet<string>): Request[] {
+  const ref = chainRef(table, base);
+  const kept = new Set(valid.map((attachment) => chainsOf(ownerOf(attachment)).port));
+  const ours = commentTest({ begins: commentPrefix });
+  const stale = nft.rule
+    .list(ref, (payload) => ours(userdataOf(payload)))
+    .map(({ handle, exprs }) => ({ handle, chain: targetOf(exprs) ?? "", port: portOf(exprs) }))
+    .filter(
+      ({ chain, port }) => chain.startsWith(chainPrefix) && port !== undefined && !kept.has(chain) && !links.has(port),
+    );
+  const chains = [...new Set(stale.map(({ chain }) => chain))]
+    .flatMap((chain) => [chain, `${chain}-mac`])
+    .map((chain) => chainRef(table, chain))
+    .filter((each) => nft.chain.get(each) !== undefined);
+  return [...stale.map(({ handle }) => delRule(ref, handle)), ...chains.map(delChain)];
+}
+
+function portOf(exprs: Parameters<typeof phraseOf>[0]): string | undefined {
+  const [first] = phraseOf(exprs)?.match ?? [];
+  return first?.field === "iifname" && first.not !== true ? first.is : undefined;
+}
