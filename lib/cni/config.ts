@@ -100,10 +100,18 @@ function zero({ type }: Schema): Json {
   return type === "string" ? "" : false;
 }
 
+/** Hears of a member of the wrong type, and throws; or does not, and the member is as absent. */
+type OnFault = (fault: ConfigFault) => void;
+
+const refuse: OnFault = (fault) => {
+  throw fault;
+};
+
 function decodeMembers(
   properties: Readonly<Record<string, Schema>>,
   tree: JsonObject,
   path: string,
+  onFault: OnFault,
 ): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [key, json] of tree.entries) {
@@ -113,7 +121,13 @@ function decodeMembers(
     // Go's null leaves a scalar as it was, and empties what is behind a pointer, a slice or a map.
     if (json === null && schema.type !== "object" && schema.type !== "array") continue;
     if (json === null) delete values[name];
-    else values[name] = decodeValue(schema, json, path === "" ? name : `${path}.${name}`);
+    else
+      try {
+        values[name] = decodeValue(schema, json, path === "" ? name : `${path}.${name}`, onFault);
+      } catch (fault) {
+        if (!(fault instanceof ConfigFault)) throw fault;
+        onFault(fault);
+      }
   }
   for (const [name, schema] of Object.entries(properties)) {
     if (values[name] === undefined && schema.default !== undefined) values[name] = schema.default;
@@ -121,7 +135,7 @@ function decodeMembers(
   return values;
 }
 
-function decodeValue(schema: Schema, json: Json, path: string): unknown {
+function decodeValue(schema: Schema, json: Json, path: string, onFault: OnFault): unknown {
   switch (schema.type) {
     case "string":
       if (typeof json !== "string") throw wrongType(path, schema, json);
@@ -138,18 +152,31 @@ function decodeValue(schema: Schema, json: Json, path: string): unknown {
       if (!Array.isArray(json)) throw wrongType(path, schema, json);
       const { items } = schema;
       return json.map((item: Json, at) =>
-        items === undefined ? plainJson(item) : decodeValue(items, item ?? zero(items), `${path}[${at}]`),
+        items === undefined ? plainJson(item) : decodeValue(items, item ?? zero(items), `${path}[${at}]`, onFault),
       );
     }
     case "object":
       if (!(json instanceof JsonObject)) throw wrongType(path, schema, json);
-      return schema.properties === undefined ? plainJson(json) : decodeMembers(schema.properties, json, path);
+      return schema.properties === undefined ? plainJson(json) : decodeMembers(schema.properties, json, path, onFault);
   }
 }
 
 /** Decodes a tree by a schema as Go would. Throws a ConfigFault naming the field and the value. */
 export function decode<const S extends Schema>(schema: S, tree: JsonObject): FromSchema<S> {
-  return decodeMembers(schema.properties ?? {}, tree, "") as FromSchema<S>;
+  return decodeMembers(schema.properties ?? {}, tree, "", refuse) as FromSchema<S>;
+}
+
+/**
+ * Decodes a tree for a verb that must go on whatever the configuration is, which DEL and GC must: a member of the wrong
+ * type is as absent, and `log` gets a line about it.
+ */
+export function decodeForgiving<const S extends Schema>(
+  schema: S,
+  tree: JsonObject,
+  log: (line: string) => void,
+): FromSchema<S> {
+  const forgive: OnFault = ({ message }) => log(`going on in spite of the configuration: ${message}`);
+  return decodeMembers(schema.properties ?? {}, tree, "", forgive) as FromSchema<S>;
 }
 
 function refusal(

@@ -4,8 +4,10 @@ import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import { readBridgeConf } from "./conf.ts";
 
+const said: string[] = [];
+const log = (line: string) => void said.push(line);
 const read = (conf: object | string, verb: Verb = "ADD", args = "") =>
-  readBridgeConf(parseConfig(typeof conf === "string" ? conf : JSON.stringify(conf)), verb, args);
+  readBridgeConf(parseConfig(typeof conf === "string" ? conf : JSON.stringify(conf)), verb, args, { log });
 
 function refusal(conf: object | string, verb: Verb = "ADD", args = ""): CniError {
   try {
@@ -178,12 +180,24 @@ describe("refused before anything is touched", () => {
   });
 });
 
-test("a value of the wrong type is a fault for every verb", () => {
-  for (const verb of ["ADD", "DEL", "CHECK", "STATUS"] as const) {
-    const { code, message } = refusal({ mtu: "1450" }, verb);
+test("a value of the wrong type is a fault, and for DEL and GC as absent, with a word about it", () => {
+  const conf = { bridge: "br9", mtu: "1450", vlan: {}, vlanTrunk: [5], ipam: { type: "host-local" }, args: { cni: 1 } };
+  for (const verb of ["ADD", "CHECK", "STATUS"] as const) {
+    const { code, message } = refusal(conf, verb);
     expect([code, message]).toEqual([
       7,
       expect.stringContaining('failed to load netconf: "mtu" must be an integer, got "1450"'),
     ]);
   }
+  for (const verb of ["DEL", "GC"] as const) {
+    said.length = 0;
+    expect(read(conf, verb)).toMatchObject({ bridge: "br9", mtu: undefined, vlan: undefined, ipam: "host-local" });
+    expect(said.map((line) => line.replace(/^bridge: going on in spite of the configuration: /, ""))).toEqual([
+      '"mtu" must be an integer, got "1450"',
+      '"vlan" must be an integer, got {}',
+      '"vlanTrunk[0]" must be an object, got 5',
+      '"args.cni" must be an object, got 1',
+    ]);
+  }
+  expect(read({ bridge: 5, ipam: "host-local" }, "DEL")).toMatchObject({ bridge: "cni0", ipam: undefined });
 });

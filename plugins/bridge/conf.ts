@@ -1,11 +1,12 @@
 // The bridge plugin's configuration: what the schema cannot say, and the form the other files use.
 import { parseCniArgs } from "../../lib/cni/args.ts";
-import { readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
+import { decodeForgiving, readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import type { Dns } from "../../lib/cni/result.ts";
 import type { Backend } from "../../lib/firewall/backend.ts";
 import { checkIfName } from "../../lib/cni/validators.ts";
+import type { Host } from "../../lib/host/host.ts";
 import { parseMac, type Mac } from "../../lib/ip/mac.ts";
 import { validate } from "#generated/bridge.validate.js";
 import { vlanGatewayName } from "./names.ts";
@@ -64,11 +65,18 @@ const fault = (msg: string, hint = "correct the network configuration"): CniErro
 
 /**
  * Reads the configuration. ADD and CHECK refuse what they cannot do, STATUS what ADD would refuse; DEL and GC forgive
- * everything that is not a fault of the JSON, since they need little of it.
+ * everything, since they need little of it.
  */
-export function readBridgeConf(source: ConfigSource, verb: Verb, cniArgs: string): BridgeConf {
+export function readBridgeConf(
+  source: ConfigSource,
+  verb: Verb,
+  cniArgs: string,
+  { log }: Pick<Host, "log">,
+): BridgeConf {
   const strict = verb !== "DEL" && verb !== "GC";
-  const given = readConfig(source, schema, strict ? validate : () => true);
+  const given = strict
+    ? readConfig(source, schema, validate)
+    : decodeForgiving(schema, source.tree, (line) => log(`bridge: ${line}`));
   const { vlan, mtu, dns } = given;
   const trunk = strict ? trunkRanges(given.vlanTrunk ?? []) : [];
   const ipam = given.ipam?.type || undefined;

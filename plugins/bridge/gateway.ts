@@ -35,7 +35,7 @@ export function ensureGateways(
   const { ifIndex } = link;
   const isIn = (list: readonly Prefix[]) => (each: Prefix) => list.some((other) => equalPrefixes(other, each));
   // What seems missing is added, and the kernel says where it was there.
-  const look = () => node.addr.list(ifIndex, { asLastRead: true }).map(({ prefix }) => prefix);
+  const look = () => node.addr.listLoosely(ifIndex).map(({ prefix }) => prefix);
   const lacks = (present: readonly Prefix[]) => gateways.filter((wanted) => !isIn(present)(wanted));
   const before = look();
   // An address that a Go plugin put there is noted as soon as it is ours, too.

@@ -34,7 +34,7 @@ export async function gc(request: Gc, host: Host): Promise<void> {
 function removeStale(request: Gc, host: Host): ReadonlySet<string> {
   const node = openRoute(host);
   try {
-    const links = node.link.list({ asLastRead: true });
+    const links = node.link.list();
     const stale = staleLinks(request, host, links);
     if (stale.length > 0) {
       const named = stale.map(({ name, alias }) => (alias === undefined ? name : `${name} (${alias})`));

@@ -1,6 +1,6 @@
 // flannel's configuration, and the checks on the free-form parts that the schema cannot make.
 import { validate } from "#generated/flannel.validate.js";
-import { readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
+import { decodeForgiving, readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { PlainJson } from "../../lib/cni/json.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
@@ -40,15 +40,21 @@ function confOf(given: FromSchema<typeof schema>): FlannelConf {
   };
 }
 
-/** Reads the configuration. On DEL only `dataDir` matters, and what cannot be read is left at its default. */
+/** Reads the configuration. DEL and GC forgive everything: what cannot be read is left at its default. */
 export function conf(source: ConfigSource, verb: Verb, _args: string, host: Host): FlannelConf {
+  if (verb === "DEL" || verb === "GC") return forgivingConf(source, host);
+  const read = confOf(readConfig(source, schema, validate));
+  checkDelegate(read.delegate);
+  return read;
+}
+
+function forgivingConf({ tree }: ConfigSource, host: Host): FlannelConf {
+  const read = confOf(decodeForgiving(schema, tree, (line) => host.log(`flannel: ${line}`)));
   try {
-    const read = confOf(readConfig(source, schema, validate));
     checkDelegate(read.delegate);
     return read;
   } catch (error) {
-    if (verb !== "DEL" || !(error instanceof CniError)) throw error;
-    host.log(`flannel: DEL goes on in spite of its configuration: ${error.message}`);
-    return confOf({ cniVersion: "", subnetFile: "", dataDir: "" });
+    host.log(`flannel: going on in spite of the configuration: ${(error as Error).message}`);
+    return { ...read, delegate: {} };
   }
 }

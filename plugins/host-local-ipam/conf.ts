@@ -1,7 +1,7 @@
 // host-local's configuration: where its store is, the range sets in the order that numbers them, the requested addresses.
 import { validate } from "#generated/host-local.validate.js";
 import { parseCniArgs } from "../../lib/cni/args.ts";
-import { ConfigFault, readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
+import { ConfigFault, decodeForgiving, readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import { ipField, prefixField, routeField, type ResultRoute } from "../../lib/cni/result.ts";
@@ -121,18 +121,6 @@ export function conf(source: ConfigSource, verb: Verb, cniArgs: string, host: Ho
   }
 }
 
-/** A configuration that ADD would refuse does not keep an address: all that matters is where the store is. */
-function onlyLocation(source: ConfigSource, host: Host): HostLocalConf {
-  const { name, ipam } = readLocation(source, host);
-  return {
-    directory: directoryOf(ipam?.dataDir ?? "", name),
-    rangeSets: [],
-    routes: [],
-    requested: [],
-    resolvConf: "",
-  };
-}
-
 const locationSchema = {
   type: "object",
   properties: {
@@ -141,12 +129,14 @@ const locationSchema = {
   },
 } as const;
 
-function readLocation(source: ConfigSource, host: Host): FromSchema<typeof locationSchema> {
-  try {
-    return readConfig(source, locationSchema, () => true);
-  } catch (error) {
-    host.log(`host-local: going on in spite of the configuration: ${(error as Error).message}`);
-    // The name has been read once already, so that it is "ipam" which cannot be.
-    return readConfig(source, { type: "object", properties: { name: locationSchema.properties.name } }, () => true);
-  }
+/** A configuration that ADD would refuse does not keep an address: all that matters is where the store is. */
+function onlyLocation({ tree }: ConfigSource, host: Host): HostLocalConf {
+  const { name, ipam } = decodeForgiving(locationSchema, tree, (line) => host.log(`host-local: ${line}`));
+  return {
+    directory: directoryOf(ipam?.dataDir ?? "", name),
+    rangeSets: [],
+    routes: [],
+    requested: [],
+    resolvConf: "",
+  };
 }

@@ -18,12 +18,7 @@ const NETLINK_ROUTE = 0;
 const RTNLGRP_LINK = 1;
 const RTNLGRP_IPV6_IFADDR = 9;
 
-/** A list that changes again and again while it is read is EAGAIN, so that nothing seems gone that is there; unless this is set. */
-export interface ListOptions {
-  /** Then it is as last read: what is in it was there, what is not in it may be. */
-  readonly asLastRead?: boolean;
-}
-
+/** A list that changes again and again while it is read is EAGAIN, so that nothing seems gone that is there. */
 export interface RouteSocket {
   /** Sends all in one datagram, waits for all, throws the first refusal (a NetlinkError). */
   change(...requests: readonly Request[]): void;
@@ -32,12 +27,14 @@ export interface RouteSocket {
   link: {
     /** undefined when there is no such link. */
     get(which: string | number): Link | undefined;
-    list(options?: ListOptions): Link[];
+    list(): Link[];
     /** false when there was no such link. The kernel takes 10 to 20 ms for it. */
     del(which: string | number): boolean;
   };
   addr: {
-    list(ifIndex: number, options?: ListOptions): Addr[];
+    list(ifIndex: number): Addr[];
+    /** Never EAGAIN: what is in the list was there, what is not in it may be. */
+    listLoosely(ifIndex: number): Addr[];
     /** Addresses of a link in the netns of this number; undefined where the kernel does not tell. */
     listIn(netnsId: number, ifIndex: number): Addr[] | undefined;
   };
@@ -55,17 +52,15 @@ export interface RouteSocket {
   close(): void;
 }
 
+const decoded = <T>(messages: readonly Message[], decode: (payload: Uint8Array) => T | undefined): T[] =>
+  messages.flatMap(({ payload }) => decode(payload) ?? []);
+
 /** Opens rtnetlink in the netns, or in our own. */
 export function openRoute(host: Host, netns?: Netns): RouteSocket {
   const conversation = new Conversation(host.netlink(NETLINK_ROUTE, netns));
 
-  function dump<T>(
-    request: Request,
-    decode: (payload: Uint8Array) => T | undefined,
-    { asLastRead = false }: ListOptions = {},
-  ): T[] {
-    const messages = asLastRead ? conversation.dump(request) : conversation.dumpWhole(request);
-    return messages.flatMap((message: Message) => decode(message.payload) ?? []);
+  function dump<T>(request: Request, decode: (payload: Uint8Array) => T | undefined): T[] {
+    return decoded(conversation.dumpWhole(request), decode);
   }
 
   function get(which: string | number): Link | undefined {
@@ -78,8 +73,8 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
     }
   }
 
-  const listOf = (ifIndex: number, options?: ListOptions): Addr[] =>
-    dump(listAddrs(ifIndex), decodeAddr, options).filter((addr) => addr.ifIndex === ifIndex);
+  const of = (ifIndex: number, addrs: readonly Addr[]): Addr[] => addrs.filter((addr) => addr.ifIndex === ifIndex);
+  const listOf = (ifIndex: number): Addr[] => of(ifIndex, dump(listAddrs(ifIndex), decodeAddr));
 
   /** Looks, and looks again at each change the group tells of, until it is as wanted or the time is up. */
   function watch<T>(group: number, look: () => T, done: (seen: T) => boolean, timeoutMs: number): T {
@@ -113,7 +108,7 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
 
     link: {
       get,
-      list: (options) => dump(listLinks(NLM_F_DUMP), decodeLink, options),
+      list: () => dump(listLinks(NLM_F_DUMP), decodeLink),
       del(which) {
         try {
           conversation.exchange([delLink(which)]);
@@ -127,11 +122,12 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
 
     addr: {
       list: listOf,
+      listLoosely: (ifIndex) => of(ifIndex, decoded(conversation.dump(listAddrs(ifIndex)), decodeAddr)),
       listIn(netnsId, ifIndex) {
         try {
           const addrs = dump(listAddrs(ifIndex, netnsId), decodeAddr);
           if (addrs.some((addr) => addr.netnsId !== netnsId)) return undefined;
-          return addrs.filter((addr) => addr.ifIndex === ifIndex);
+          return of(ifIndex, addrs);
         } catch (error) {
           if (error instanceof NetlinkError) return undefined;
           throw error;
