@@ -417,6 +417,7 @@ const gone: Scenario[] = [
   ]),
   node("DEL with CNI_ARGS that are junk", [add(bridge()), del(bridge(), { env: { CNI_ARGS: ";" } })]),
   node("DEL with a VLAN out of range", [add(bridge()), del(bridge({ vlan: 5000 }))]),
+  node("DEL with values of the wrong type", [add(bridge()), del(bridge({ mtu: "1400", vlan: {}, args: 1 }))]),
   node("DEL with a prevResult of another family", [
     add(bridge()),
     del(bridge({ prevResult: { cniVersion: "0.4.0", ips: [] } })),

@@ -170,9 +170,9 @@ export const differences = {
     fits: (go, ours) => go === "0" && ours === "1",
   },
   "a DEL tolerates what only an ADD needs": {
-    why: "CNI_ARGS, VLANs out of range, a file where a netns was: none of it says that an address must stay",
+    why: "CNI_ARGS, VLANs out of range, values of the wrong type, a file where a netns was: none of it says that an address must stay",
     in: ["bridge"],
-    scenario: /^DEL (with CNI_ARGS that are junk|with a VLAN out of range|when only a file is left)/,
+    scenario: /^DEL (with CNI_ARGS that are junk|with a VLAN out of range|with values of the wrong type|when only a file is left)/,
     path: /^\d+\.(exit|stdout|layout|error|stderr|keys|files|state)/,
     step: (go, ours) => ours.did.startsWith("DEL") && go.exit === 1 && ours.exit === 0,
   },
