@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemError } from "../lib/host/errno.ts";
-import { failing, Killed } from "../lib/host/failing.ts";
+import { failing, Killed } from "../testing/failing.ts";
 import { sys } from "../lib/host/node.ts";
 import { hostOver } from "../lib/host/open.ts";
 import type { Sys } from "../lib/host/sys.ts";

@@ -320,6 +320,26 @@ describeWith(["cell", "ip", "ping"], "bridge ADD: names and leftovers", () => {
     expect(await on.link(first)).toBeUndefined();
   });
 
+  test("one of the same ids in another netns that fails leaves IPAM's addresses to the first", async () => {
+    await on.add({ netns: pod });
+    const call = { verb: "ADD", conf: layer3, netns: await on.node.container("elsewhere") };
+    on.ipam.next = new CniError("internal", "10.1.0.5 has been allocated to c0, duplicate allocation is not allowed");
+    expect((await on.runtime.refusal(call)).message).toContain("duplicate allocation");
+    // What IPAM did give goes with the first's, too.
+    on.ipam.next = answer(["10.1.0.6/25 10.1.0.2"]);
+    expect((await on.runtime.refusal(call)).message).toContain("already has an IP address different from 10.1.0.2/25");
+    expect(on.ipam.asked).toEqual(["ADD", "ADD", "ADD"]);
+    expect(await on.veths()).toEqual([first]);
+    expect(await on.node.ping("10.1.0.1", pod)).toBe(true);
+  });
+
+  test("an IPAM plugin that is not there is known before anything is made", async () => {
+    const conf = { ...layer3, ipam: { type: "nobody" } };
+    const error = await on.runtime.refusal({ verb: "ADD", conf, netns: pod });
+    expect(error.message).toContain('failed to find plugin "nobody" in path');
+    expect(await on.link("cni0")).toBeUndefined();
+  });
+
   test("a second ADD of a running attachment is refused, and the first stays as it is", async () => {
     await on.add({ netns: pod });
     const error = await on.runtime.refusal({ verb: "ADD", conf: layer3, netns: pod });

@@ -1,7 +1,7 @@
 // ADD: what the bridge plugin is for, top to bottom. The node's shared parts (bridge, gateway, forwarding) are only
 // looked at where they stand; what belongs to the attachment is taken back when anything fails.
 import { inContext } from "../../lib/cni/boundary.ts";
-import { delegateAdd, delegateVerb } from "../../lib/cni/delegate.ts";
+import { delegateAdd, delegateVerb, findPlugin } from "../../lib/cni/delegate.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import { openContainer } from "../../lib/cni/netns.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
@@ -62,14 +62,19 @@ function refuseUnreportable({ conf, cniVersion }: Add): void {
 async function attach(request: Add, host: Host, places: Places, undo: Undo): Promise<Result> {
   const { conf, cniVersion } = request;
   const { node } = places;
+  // A plugin that is not there is known before anything is made.
+  if (conf.ipam !== undefined) findPlugin(conf.ipam, request.path, host);
   let ipamAsked = false;
-  // Told first, so done last: nobody else may be given the addresses while our link still has them.
+  let isSecond = false;
+  // Told first, so done last: nobody else may be given the addresses while our link still has them. An IPAM plugin frees
+  // by the ids: where these have an attachment in another netns already, it would free the addresses of that one, too.
   undo.push("release the addresses", async () => {
-    if (ipamAsked) await delegateVerb(request, host, "DEL", conf.ipam ?? "", request.source.text);
+    if (ipamAsked && !isSecond) await delegateVerb(request, host, "DEL", conf.ipam ?? "", request.source.text);
   });
 
   const bridge = ensureBridge(host, node, conf);
   const pair = makePair(host, places, request, bridge, undo);
+  ({ isSecond } = pair);
   raiseMtu(host, node, bridge, conf.mtu);
 
   let ipam: Result | undefined;

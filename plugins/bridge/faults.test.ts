@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { layer3, makeBridgeNode, type BridgeNode } from "../../testing/bridge.ts";
 import { describeWith } from "../../testing/needs.ts";
 import type { Call } from "../../testing/runtime.ts";
-import { failing, type Faulty } from "../../lib/host/failing.ts";
+import { failing, type Faulty } from "../../testing/failing.ts";
 import { sys } from "../../lib/host/node.ts";
 import { encodeResult, type Result } from "../../lib/cni/result.ts";
 

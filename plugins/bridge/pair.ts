@@ -26,6 +26,8 @@ export interface Pair {
   /** The bridge's end, on the node. */
   readonly port: End;
   readonly container: End;
+  /** The ids have an attachment already, in another netns. */
+  readonly isSecond: boolean;
 }
 
 /** The two netns of an attachment, and the sockets in them. */
@@ -52,7 +54,7 @@ export function makePair(
   // Chosen here, both MACs need no reading back, and udev leaves a MAC alone that was set. The port's begins with fe,
   // higher than any other: a bridge that takes on its lowest port's MAC never takes on this one.
   const macs = { port: localMac(random.fill(0xfe, 0, 1)), container: conf.mac ?? localMac(random.subarray(6)) };
-  const name = addPair(host, places, request, bridge, macs, undo);
+  const { name, isSecond } = addPair(host, places, request, bridge, macs, undo);
 
   const link = pod.link.get(attachment.ifName);
   if (link?.peerIfIndex === undefined)
@@ -63,10 +65,11 @@ export function makePair(
   const port = { ...end, name, ifIndex: link.peerIfIndex, mac: macs.port };
   writeSetting(host, ignoresRouters(name));
   setUpPort(host, node, port, conf, portAlias(request.network, attachment));
-  return { port, container: { ...end, name: attachment.ifName, ifIndex: link.ifIndex, mac: macs.container } };
+  const container = { ...end, name: attachment.ifName, ifIndex: link.ifIndex, mac: macs.container };
+  return { port, container, isSecond };
 }
 
-/** Adds the two links under the first name that is free. Returns the port's name. */
+/** Adds the two links under the first name that is free. */
 function addPair(
   host: Host,
   { node, pod, netns }: Places,
@@ -74,7 +77,7 @@ function addPair(
   bridge: Link,
   macs: { readonly port: Mac; readonly container: Mac },
   undo: Undo,
-): string {
+): { name: string; isSecond: boolean } {
   const { ifName } = attachment;
   const { mtu } = conf;
   // An answer that never came may have been yes. By its MAC the link is known to be this call's and nobody else's.
@@ -84,6 +87,7 @@ function addPair(
   });
 
   const names = hostVethNames(host, network, attachment);
+  let isSecond = false;
   for (let at = 0, attempt = 1; at < names.length; ) {
     const name = names[at] ?? "";
     tried = name;
@@ -91,7 +95,7 @@ function addPair(
     try {
       // No transmit queue on the node's end, as the Go plugin leaves it.
       node.change(addVeth({ name, mac: macs.port, mtu, txQueueLength: 0, masterIfIndex: bridge.ifIndex, peer }));
-      return name;
+      return { name, isSecond };
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw inContext(error, "failed to make veth pair", host);
     }
@@ -99,6 +103,7 @@ function addPair(
     const inPod = pod.link.get(ifName);
     const onNode = node.link.get(name);
     if (inPod === undefined && onNode !== undefined) {
+      isSecond ||= onNode.alias === portAlias(network, attachment);
       at++;
       continue;
     }

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { failing } from "../../lib/host/failing.ts";
+import { failing } from "../../testing/failing.ts";
 import { makeIpamStore, type TestIpamStore } from "../../testing/ipam.ts";
 import { describeWith } from "../../testing/needs.ts";
 

@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemError } from "../../lib/host/errno.ts";
-import { failing } from "../../lib/host/failing.ts";
+import { failing } from "../../testing/failing.ts";
 import { makeIpamStore, type TestIpamStore } from "../../testing/ipam.ts";
 import { describeWith } from "../../testing/needs.ts";
 

@@ -2,19 +2,12 @@ import { CniError } from "../../lib/cni/error.ts";
 import { openContainer } from "../../lib/cni/netns.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { openRoute } from "../../lib/netlink/route/open.ts";
-import { LOOPBACK_IFINDEX } from "./lo.ts";
+import { inContainer, LOOPBACK_IFINDEX } from "./lo.ts";
 
 /** `lo` is up. */
 export function check(request: AttachmentRequest<unknown>, host: Host): void {
   const netns = openContainer(request.netns, host);
-  const route = openRoute(host, netns);
-  try {
-    if (route.link.get(LOOPBACK_IFINDEX)?.up === true) return;
-  } finally {
-    route.close();
-    netns.close();
-  }
+  if (inContainer(netns, host, (route) => route.link.get(LOOPBACK_IFINDEX)?.up === true)) return;
   throw new CniError("internal", "loopback interface is down", {
     hint: `take it up: nsenter --net=${request.netns} ip link set lo up`,
   });

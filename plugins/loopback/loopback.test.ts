@@ -1,9 +1,12 @@
+import { readdirSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Result } from "../../lib/cni/result.ts";
 import { formatPrefix } from "../../lib/ip/prefix.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { makeNode, type TestNode } from "../../testing/node.ts";
 import { makeRuntime, type Runtime } from "../../testing/runtime.ts";
+import { failing } from "../../testing/failing.ts";
+import { sys } from "../../lib/host/node.ts";
 import { loopback } from "./index.ts";
 
 describeWith(["cell", "ip"], "loopback", () => {
@@ -63,7 +66,39 @@ describeWith(["cell", "ip"], "loopback", () => {
     await inPod("ip", "addr", "add", "192.0.2.1/32", "dev", "lo");
     const error = await runtime.refusal({ verb: "ADD", conf: {}, netns });
     expect(error.message).toBe('loopback interface found with non-loopback address "192.0.2.1"');
+    expect((await lo()).up).toBe(false);
+    await inPod("ip", "link", "set", "lo", "up");
+    await runtime.refusal({ verb: "ADD", conf: {}, netns });
+    expect((await lo()).up).toBe(true);
   });
+
+  test.each(["ADD", "CHECK", "DEL"])(
+    "%s, each system call refused: a failed ADD leaves lo down, a DEL that is done too, and no descriptor stays open",
+    async (verb) => {
+      for (let at = 0; ; at++) {
+        await inPod("ip", "link", "set", "lo", verb === "ADD" ? "down" : "up");
+        const open = () => readdirSync("/proc/self/fd").length;
+        const faulty = failing(sys, at, 5);
+        const { getenv: _, argv: __, write: ___, ...over } = faulty.sys;
+        const before = open();
+        let error: unknown;
+        try {
+          await runtime.call({ verb, conf: {}, netns, over });
+        } catch (thrown) {
+          error = thrown;
+        }
+        // A host keeps its own netns open, each of these one of its own.
+        expect(open() - before, `call ${at}: ${faulty.failed()}`).toBeLessThanOrEqual(1);
+        const { up } = await lo();
+        if (verb === "ADD") expect(up, `call ${at}: ${faulty.failed()}`).toBe(error === undefined);
+        if (verb === "DEL" && error === undefined) expect(up).toBe(false);
+        if (faulty.failed() !== undefined) continue;
+        expect(error).toBeUndefined();
+        expect(at).toBeGreaterThan(8);
+        return;
+      }
+    },
+  );
 
   test("CHECK is content with an lo that is up, and with no other", async () => {
     await call("ADD");

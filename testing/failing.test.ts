@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { failing, Killed } from "./failing.ts";
-import { filesOver } from "./files.ts";
-import { sys } from "./node.ts";
+import { filesOver } from "../lib/host/files.ts";
+import { sys } from "../lib/host/node.ts";
 
 const EIO = 5;
 let directory = "";

@@ -1,6 +1,6 @@
 // Faults for tests: a set of system calls of which one fails, or after which none work any more, as after a kill.
-import { systemError } from "./errno.ts";
-import type { Sys } from "./sys.ts";
+import { systemError } from "../lib/host/errno.ts";
+import type { Sys } from "../lib/host/sys.ts";
 
 /** What every call throws once the process is supposed to be dead. */
 export class Killed extends Error {}
