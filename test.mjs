@@ -24,8 +24,10 @@ const [, asked] = at < 0 ? [] : args.splice(at, 2);
 ensureInstalled();
 const engine = engineFor(asked);
 // Tests beside the code they test need no executable, only the validators made from the schemas.
-const files = args.filter((arg) => !arg.startsWith("-"));
-if (files.length > 0 && files.every((file) => /^(lib|plugins|testing|weft)\b/.test(file)))
+const isBesideSource = (arg) => /^(lib|plugins|testing|weft)\b/.test(arg);
+// A word after one of vitest's options is that option's, unless it is a path of ours.
+const files = args.filter((arg, at) => !arg.startsWith("-") && (isBesideSource(arg) || !args[at - 1]?.startsWith("-")));
+if (files.length > 0 && files.every(isBesideSource))
   spawnSync(modernNode(), [join(root, "build/schemas.mjs")], { stdio: "inherit" });
 else {
   ensureBuilt(engine);

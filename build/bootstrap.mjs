@@ -1,7 +1,8 @@
 // What every command of this repository starts with: the packages are there, the right Node runs, the executables are
 // built. Plain JavaScript for Node 20, because it runs before anything is installed.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chooseEngine } from "./engine.mjs";
@@ -39,24 +40,42 @@ export function ensureInstalled() {
   process.exit(1);
 }
 
-function newestChange(paths) {
-  let newest = 0;
-  for (const path of paths) {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) continue;
-    newest = Math.max(newest, stat.mtimeMs);
-    if (!stat.isDirectory()) continue;
-    const names = readdirSync(path).filter((name) => name !== "target" && !name.endsWith(".test.ts"));
-    newest = Math.max(newest, newestChange(names.map((name) => join(path, name))));
-  }
-  return newest;
+/** Everything an executable is made from. */
+const sources = ["lib", "plugins", "weft", "host", "build", "build.mjs", "package-lock.json"];
+
+/** The files of a path, in order, without tests and what cargo makes. */
+function filesOf(path) {
+  if (!statSync(join(root, path)).isDirectory()) return [path];
+  const names = readdirSync(join(root, path)).filter((name) => name !== "target" && !name.endsWith(".test.ts"));
+  return names.sort().flatMap((name) => filesOf(`${path}/${name}`));
 }
 
-const sources = ["lib", "plugins", "weft", "host", "build", "build.mjs", "package.json", "package-lock.json"];
+/** Names what an executable is made from: the same sources, the same id. */
+export function buildIdOf(engine) {
+  const hash = createHash("sha256").update(`${engine} ${readVersion()}\n`);
+  for (const file of sources.flatMap(filesOf)) hash.update(`${file}\0`).update(readFileSync(join(root, file)));
+  return hash.digest("hex").slice(0, 16);
+}
 
+/** "0.1.0" */
+export const readVersion = () => JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version;
+
+/** What every executable of a build ends with (lib/cni/delegate.ts): the id of the sources as the build found them. */
+export const buildMark = (buildId) => `\nweft-build:${buildId}\n`;
+
+/** Whether the executables are made from the sources as they are now, whenever either was written. */
 function isFresh(engine) {
-  const built = statSync(join(binDirectory(engine), "weft"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  return built > newestChange(sources.map((path) => join(root, path)));
+  const executable = join(binDirectory(engine), "weft");
+  if (!existsSync(executable)) return false;
+  const mark = buildMark(buildIdOf(engine));
+  const file = openSync(executable, "r");
+  try {
+    const end = Buffer.alloc(mark.length);
+    readSync(file, end, 0, end.length, Math.max(0, fstatSync(file).size - end.length));
+    return end.toString() === mark;
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** The engine asked for, or the one this machine can build. Executables that are up to date need no tools. */
@@ -70,7 +89,7 @@ export function engineFor(asked) {
   }
 }
 
-/** Builds the engine's executables when a source is newer than they are. Returns their directory. */
+/** Builds the engine's executables where they are not of the sources as they are. Returns their directory. */
 export function ensureBuilt(engine) {
   if (isFresh(engine)) return binDirectory(engine);
   const done = spawnSync(modernNode(), [join(root, "build.mjs"), "--engine", engine], { cwd: root, stdio: "inherit" });

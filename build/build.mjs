@@ -1,8 +1,7 @@
 // The build as a whole: which engine, then its steps, then one file under every name.
-import { createHash } from "node:crypto";
-import { globSync, linkSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { linkSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { binDirectory, root } from "./bootstrap.mjs";
+import { binDirectory, buildIdOf, readVersion, root } from "./bootstrap.mjs";
 import { buildEmbedded } from "./embedded.mjs";
 import { chooseEngine, homeTarget } from "./engine.mjs";
 import { buildNodeEngine } from "./node-engine.mjs";
@@ -10,29 +9,6 @@ import { writeNotice } from "./notice.mjs";
 import { writeValidators } from "./schemas.mjs";
 
 export const names = ["flannel", "bridge", "host-local", "loopback", "portmap", "weft"];
-
-const sources = [
-  "lib/**/*.ts",
-  "plugins/**/*.ts",
-  "weft/**/*.ts",
-  "host/src/**/*.rs",
-  "host/Cargo.*",
-  "build/*.mjs",
-  "package-lock.json",
-];
-
-/** Names what an executable is made from: the same sources, the same id. */
-function buildIdOf(engine, version) {
-  const hash = createHash("sha256").update(`${engine} ${version}\n`);
-  for (const file of sources.flatMap((pattern) => globSync(pattern, { cwd: root })).sort()) {
-    if (!file.endsWith(".test.ts"))
-      hash
-        .update(file)
-        .update("\0")
-        .update(readFileSync(join(root, file)));
-  }
-  return hash.digest("hex").slice(0, 16);
-}
 
 /** Gives the executable its names. A new file each time: the old one may be running. */
 function linkNames(file, bin) {
@@ -45,9 +21,9 @@ function linkNames(file, bin) {
 
 export async function build({ engine: asked, target = homeTarget }) {
   const engine = chooseEngine(asked, target);
-  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  // The id first: what changes while the build runs makes the executable stale.
+  const facts = { version: readVersion(), buildId: buildIdOf(engine), target };
   await writeValidators();
-  const facts = { version, buildId: buildIdOf(engine, version), target };
   const file = engine === "embedded" ? await buildEmbedded(facts) : await buildNodeEngine(facts);
   const bin = target === homeTarget ? binDirectory(engine) : join(root, "dist", target, "bin");
   linkNames(file, bin);

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { spawnSync } from "node:child_process";
 import { build as esbuild } from "esbuild";
 import { execa } from "execa";
-import { root } from "./bootstrap.mjs";
+import { buildMark, root } from "./bootstrap.mjs";
+import { definesOf } from "./defines.mjs";
 import { writeImage } from "./image.mjs";
 
 const work = join(root, "dist/embedded");
@@ -66,7 +67,7 @@ async function cargo(triple, bin, table) {
 }
 
 /** The TypeScript as one module of plain JavaScript. Returns its file. */
-async function bundle(version, buildId) {
+async function bundle(facts) {
   const js = join(work, "js");
   rmSync(js, { recursive: true, force: true });
   await esbuild({
@@ -81,7 +82,7 @@ async function bundle(version, buildId) {
     minifySyntax: true,
     minifyWhitespace: true,
     sourcemap: "external",
-    define: { WEFT_VERSION: JSON.stringify(version), WEFT_BUILD_ID: JSON.stringify(buildId) },
+    define: definesOf(facts),
     logLevel: "warning",
   });
   return join(js, "main.js");
@@ -106,7 +107,8 @@ function writeTable(bytecode) {
 }
 
 /** Returns the finished executable. */
-export async function buildEmbedded({ version, buildId, target }) {
+export async function buildEmbedded(facts) {
+  const { buildId, target } = facts;
   mkdirSync(work, { recursive: true });
   const here = process.arch === "arm64" ? "aarch64" : "x86_64";
   const tripleFor = (arch) => [`${arch}-unknown-linux-musl`, `${arch}-unknown-linux-gnu`].find(hasTarget);
@@ -119,7 +121,7 @@ export async function buildEmbedded({ version, buildId, target }) {
     );
 
   console.log("bundling the TypeScript, compiling it to bytecode");
-  const script = await bundle(version, buildId);
+  const script = await bundle(facts);
   const compile = await cargo(home, "compile", writeTable());
   const bytecode = `${script}.bc`;
   await execa(compile, ["main.js", script, bytecode], { stderr: "inherit" });
@@ -129,7 +131,7 @@ export async function buildEmbedded({ version, buildId, target }) {
   rmSync(executable, { force: true });
   writeImage(linked, target, executable);
   // A copy of this executable knows another by this last line (lib/cni/delegate.ts).
-  appendFileSync(executable, `\nweft-build:${buildId}\n`);
+  appendFileSync(executable, buildMark(buildId));
   checkForPaths(executable);
   return executable;
 }

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildIdOf, buildMark } from "./bootstrap.mjs";
 import { engine, ours, plugins } from "../testing/binaries.ts";
 import { describeWith } from "../testing/needs.ts";
 
@@ -46,6 +47,11 @@ describe("names", () => {
     expect(inodes.size).toBe(1);
   });
 
+  test("they say which sources they are made from, by what is in those and not by when", () => {
+    const mark = buildMark(buildIdOf(engine));
+    expect(readFileSync(join(ours, "weft")).subarray(-mark.length).toString()).toBe(mark);
+  });
+
   test("the notice beside them has the licence of each thing they carry", () => {
     const notice = readFileSync(join(ours, "../NOTICE"), "utf8");
     const carried = engine === "node" ? ["Node.js"] : ["musl", "QuickJS-ng", "rquickjs", "sha2", "libc"];
@@ -67,7 +73,9 @@ describe("names", () => {
     const done = await run(join(directory, "loopback"), {});
     expect(done.stderr).toMatch(/^CNI loopback plugin v/);
     const renamed = await run(join(ours, "bridge"), {}, "/opt/cni/bin/flannel");
-    expect(renamed.stderr).toMatch(/^CNI flannel plugin v/);
+    expect(renamed.stderr).toMatch(
+      /^CNI Plugin flannel version v\d+\.\d+\.\d+ \(linux\/(amd64|arm64)\) commit [\da-f]{16}\nCNI protocol versions/,
+    );
   });
 
   test("an unknown name gets one CNI error that says what to call it by", async () => {

@@ -3,7 +3,8 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build as esbuild } from "esbuild";
-import { root } from "./bootstrap.mjs";
+import { buildMark, root } from "./bootstrap.mjs";
+import { definesOf } from "./defines.mjs";
 
 const work = join(root, "dist/node");
 
@@ -79,7 +80,7 @@ function nodeFor(target) {
   throw new Error(`the Node engine for ${target} is made from the npm package ${name}, which npm installs only there`);
 }
 
-async function bundle({ version, buildId }) {
+async function bundle(facts) {
   const script = join(work, "weft.js");
   await esbuild({
     stdin: { contents: entry, resolveDir: root, sourcefile: "main.js" },
@@ -90,7 +91,7 @@ async function bundle({ version, buildId }) {
     target: "node26",
     minify: true,
     keepNames: true,
-    define: { WEFT_VERSION: JSON.stringify(version), WEFT_BUILD_ID: JSON.stringify(buildId) },
+    define: definesOf(facts),
     logLevel: "warning",
   });
   return script;
@@ -105,11 +106,12 @@ const seaConfig = {
 };
 
 /** Returns the finished executable. */
-export async function buildNodeEngine({ version, buildId, target }) {
+export async function buildNodeEngine(facts) {
+  const { buildId, target } = facts;
   mkdirSync(work, { recursive: true });
   const nodePath = join(work, `node-${target}`);
   writeDeafNode(nodeFor(target), nodePath);
-  const script = await bundle({ version, buildId });
+  const script = await bundle(facts);
   const executable = join(work, `weft-${target}`);
   rmSync(executable, { force: true });
   // Past pkg's command line, which cannot pass these settings on.
@@ -122,6 +124,6 @@ export async function buildNodeEngine({ version, buildId, target }) {
   });
   rmSync(nodePath);
   // A copy of this executable knows another by this last line (lib/cni/delegate.ts).
-  appendFileSync(executable, `\nweft-build:${buildId}\n`);
+  appendFileSync(executable, buildMark(buildId));
   return executable;
 }

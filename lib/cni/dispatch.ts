@@ -58,11 +58,11 @@ function readRequest(host: Host): string {
 }
 
 /** What is answered before any configuration is read: VERSION, and without a verb who this is. */
-function introduce({ name, versions }: AnyPlugin, command: "" | "VERSION", host: Host): void {
+function introduce({ name, versions, introduction }: AnyPlugin, command: "" | "VERSION", host: Host): void {
   if (command === "VERSION") {
     host.writeStdout(`${JSON.stringify({ cniVersion: newestVersion, supportedVersions: versions })}\n`);
   } else {
-    host.log(`CNI ${name} plugin v${version}`);
+    host.log(introduction ?? `CNI ${name} plugin v${version}`);
     host.log(`CNI protocol versions supported: ${versions.join(", ")}`);
   }
 }

@@ -54,6 +54,8 @@ export interface GcRequest<Conf> extends Request<Conf> {
 
 export interface Plugin<Conf> {
   readonly name: string;
+  /** What it says of itself where it is called without a verb, if not what all say: tools on nodes read the version out of it. */
+  readonly introduction?: string;
   readonly versions: readonly SpecVersion[];
   /**
    * Reads this plugin's configuration. Throws a `CniError` naming the field and value. For DEL it forgives every fault
