@@ -90,9 +90,9 @@ export function goldenRequest(name: string, { request, source, bytes, attrs }: G
   });
 }
 
-/** Bytes of the header before the attributes, by message type: nfgenmsg, ifaddrmsg, rtmsg, ifinfomsg. */
+/** Bytes of the header before the attributes, by message type: nfgenmsg, tcmsg, ifaddrmsg, rtmsg, ifinfomsg. */
 export function familyHeaderBytes({ type }: { readonly type: number }): number {
-  return type >= 0x100 ? 4 : type >= 24 ? 12 : type >= 20 ? 8 : 16;
+  return type >= 0x100 ? 4 : type >= 36 ? 20 : type >= 24 ? 12 : type >= 20 ? 8 : 16;
 }
 
 /** Bytes that a table refuses, and the words. */

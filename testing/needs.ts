@@ -30,6 +30,7 @@ const machine = {
   /** The Go reference plugins are built. */
   go: () => existsSync(join(reference, "cnitool")),
   strace: () => has("strace"),
+  tc: () => has("tc"),
   nft: () => has("nft"),
   iptables: () => has("iptables"),
   qemu: () => has("qemu-system-x86_64"),
@@ -44,6 +45,8 @@ const machine = {
 const kernel = {
   /** VLAN links: CONFIG_VLAN_8021Q. */
   "vlan links": () => makesLink("link", "lo", "type", "vlan", "id", "1"),
+  /** Links whose queue shapes what comes in on another: CONFIG_IFB. */
+  "ifb links": () => makesLink("type", "ifb"),
   /** VLANs on a bridge's ports: CONFIG_BRIDGE_VLAN_FILTERING. */
   "vlan filtering": () => makesLink("type", "bridge", "vlan_filtering", "1"),
   /** The tables that iptables had before nf_tables: CONFIG_IP_NF_IPTABLES_LEGACY. */

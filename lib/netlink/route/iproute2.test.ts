@@ -8,7 +8,7 @@ import { ip, prefix } from "../../../testing/runtime.ts";
 import type { UnknownAttr } from "../wire/attrs.ts";
 import { parseFrames, type Request } from "../wire/conversation.ts";
 import { addAddr, delAddr } from "./addr.ts";
-import { addBridge, addVeth, delGroup, delLink, setLink } from "./link.ts";
+import { addBridge, addIfb, addVeth, delGroup, delLink, setLink } from "./link.ts";
 import { addVlans, delVlan, setPort } from "./port.ts";
 import { addRoute } from "./route.ts";
 
@@ -82,6 +82,14 @@ describeWith(["cell", "ip", "strace"], "iproute2 sends the same", () => {
     ],
     ["ip link set left up", () => setLink(index.port, { up: true })],
     ["ip link set left alias weft group 7", () => setLink(index.port, { alias: "weft", group: 7 })],
+    [
+      "ip link set left allmulticast on txqueuelen 321",
+      () => setLink(index.port, { allMulti: true, txQueueLength: 321 }),
+    ],
+    [
+      "ip link add ifb7 up address 0a:58:0a:f4:01:02 mtu 1450 txqueuelen 0 type ifb",
+      () => addIfb({ name: "ifb7", up: true, mac: "0a:58:0a:f4:01:02", mtu: 1450, txQueueLength: 0 }),
+    ],
     ["ip link set left master cni0", () => setLink(index.port, { masterIfIndex: index.bridge })],
     ["ip addr add 10.9.0.1/24 broadcast 10.9.0.255 dev cni0", () => addAddr(index.bridge, prefix("10.9.0.1/24"))],
     ["ip addr add fd00:10::1/64 dev cni0", () => addAddr(index.bridge, prefix("fd00:10::1/64"))],

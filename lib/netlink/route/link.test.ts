@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { goldenRequest, hex, payloadsOf, refused } from "../../../testing/golden.ts";
 import { WireError } from "../wire/attrs.ts";
-import { addBridge, addVeth, decodeLink, delGroup, delLink, getLink, listLinks, setLink } from "./link.ts";
+import { addBridge, addIfb, addVeth, decodeLink, delGroup, delLink, getLink, listLinks, setLink } from "./link.ts";
 import { bridge, bridgePort, loopback } from "./link.golden.ts";
 
 describe("requests", () => {
@@ -111,6 +111,37 @@ describe("requests", () => {
     attrs: { alias: "weft: pod", group: 7 },
   });
 
+  goldenRequest("setLink by name", {
+    request: setLink("bwpbf3a68af647c", { alias: "cni:cbr0:c0ffee:eth0" }),
+    bytes: [
+      "5000000010000500 0100000000000000",
+      "00000000 00000000 00000000 00000000",
+      "14000300 62777062663361363861663634376300",
+      "19001400 636e693a636272303a6330666665653a6574683000000000",
+    ],
+    attrs: { name: "bwpbf3a68af647c", alias: "cni:cbr0:c0ffee:eth0" },
+  });
+
+  goldenRequest("setLink allMulti and another queue", {
+    request: setLink(4, { allMulti: true, txQueueLength: 321 }),
+    bytes: ["2800000010000500 0100000000000000", "00000000 04000000 00020000 00020000", "08000d00 41010000"],
+    attrs: { txQueueLength: 321 },
+  });
+
+  goldenRequest("addIfb", {
+    request: addIfb({ name: "bwpbf3a68af647c", mac: "0a:58:0a:f4:01:02", mtu: 1450, txQueueLength: 0, up: true }),
+    bytes: [
+      "5c00000010000506 0100000000000000",
+      "00000000 00000000 01000000 01000000",
+      "0a000100 0a580af401020000",
+      "14000300 62777062663361363861663634376300",
+      "08000400 aa050000",
+      "08000d00 00000000",
+      "0c001200 0800010069666200", // IFLA_LINKINFO: IFLA_INFO_KIND
+    ],
+    attrs: { mac: "0a:58:0a:f4:01:02", name: "bwpbf3a68af647c", mtu: 1450, txQueueLength: 0, info: { kind: "ifb" } },
+  });
+
   goldenRequest("setLink without VLAN filtering", {
     source: "read by Linux 6.18, which cannot filter: EOPNOTSUPP",
     request: setLink(2, { up: true, vlanFiltering: false }),
@@ -177,6 +208,8 @@ describe("replies", () => {
     masterIfIndex: undefined,
     alias: undefined,
     group: 0,
+    allMulti: false,
+    txQueueLength: 1000,
     peerIfIndex: undefined,
     peerNetnsId: undefined,
     vlanFiltering: undefined,

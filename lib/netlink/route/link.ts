@@ -1,5 +1,5 @@
 // Links: what RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK and RTM_GETLINK of linux/rtnetlink.h say, with the attributes of
-// linux/if_link.h that we use, for the kinds bridge and veth.
+// linux/if_link.h that we use, for the kinds bridge, veth and ifb.
 import type { Mac } from "../../ip/mac.ts";
 import { attrSet, WireError } from "../wire/attrs.ts";
 import { sourceOf, type Writer } from "../wire/bytes.ts";
@@ -13,6 +13,7 @@ const RTM_GETLINK = 18;
 // linux/if.h
 export const IFF_UP = 0x1;
 export const IFF_PROMISC = 0x100;
+const IFF_ALLMULTI = 0x200;
 
 const ifinfomsgBytes = 16;
 const RTEXT_FILTER_SKIP_STATS = 8;
@@ -76,8 +77,12 @@ export interface Link {
   readonly up: boolean;
   /** IFF_PROMISC: somebody asked for it by flag. A sniffer raises a counter that does not show here. */
   readonly promisc: boolean;
+  /** IFF_ALLMULTI: it takes every multicast frame. */
+  readonly allMulti: boolean;
+  /** In packets. */
+  readonly txQueueLength: number;
   readonly operState: OperState;
-  /** "bridge", "veth"; undefined for hardware and the loopback link. */
+  /** "bridge", "veth", "ifb"; undefined for hardware and the loopback link. */
   readonly kind: string | undefined;
   readonly masterIfIndex: number | undefined;
   /** What somebody noted about it, for people and for whoever cleans up. */
@@ -122,6 +127,8 @@ export function decodeLink(payload: Uint8Array): Link {
     mtu: attrs.mtu ?? 0,
     up: (flags & IFF_UP) !== 0,
     promisc: (flags & IFF_PROMISC) !== 0,
+    allMulti: (flags & IFF_ALLMULTI) !== 0,
+    txQueueLength: attrs.txQueueLength ?? 0,
     operState: operStates[attrs.operState ?? 0] ?? "unknown",
     kind,
     masterIfIndex: attrs.master,
@@ -226,11 +233,29 @@ export function addVeth({ name, mac, mtu, txQueueLength, masterIfIndex, up = fal
   };
 }
 
+export interface NewIfb extends VethEnd {
+  readonly up?: boolean | undefined;
+}
+
+/** A new intermediate functional block, whose queue shapes what is redirected to it; EEXIST when the name is taken. */
+export function addIfb({ name, mac, mtu, txQueueLength, up = false }: NewIfb): Request {
+  return {
+    operation: `link add ${quoted(name)} type ifb`,
+    type: RTM_NEWLINK,
+    flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+    header: ifinfomsg(0, 0, up ? IFF_UP : 0, up ? IFF_UP : 0),
+    attrs: (writer) => linkAttrs.encode(writer, { mac, name, mtu, txQueueLength, info: { kind: "ifb" } }),
+    set: linkAttrs,
+  };
+}
+
 export interface LinkChange {
   readonly up?: boolean;
   readonly promisc?: boolean;
+  readonly allMulti?: boolean;
   readonly mac?: Mac;
   readonly mtu?: number;
+  readonly txQueueLength?: number;
   readonly masterIfIndex?: number;
   /** At most 255 bytes. The kernel ignores one in the request that makes a link. */
   readonly alias?: string;
@@ -240,20 +265,35 @@ export interface LinkChange {
 }
 
 /** Changes a link, all at once. */
-export function setLink(ifIndex: number, change: LinkChange): Request {
-  const { up, promisc, mac, mtu, masterIfIndex, alias, group, vlanFiltering } = change;
-  const flags = (up === true ? IFF_UP : 0) | (promisc === true ? IFF_PROMISC : 0);
-  const mask = (up === undefined ? 0 : IFF_UP) | (promisc === undefined ? 0 : IFF_PROMISC);
+export function setLink(which: string | number, change: LinkChange): Request {
+  const { up, promisc, allMulti, mac, mtu, txQueueLength, masterIfIndex, alias, group, vlanFiltering } = change;
+  const named = [
+    [IFF_UP, up],
+    [IFF_PROMISC, promisc],
+    [IFF_ALLMULTI, allMulti],
+  ] as const;
+  const flags = named.reduce((bits, [flag, value]) => (value === true ? bits | flag : bits), 0);
+  const mask = named.reduce((bits, [flag, value]) => (value === undefined ? bits : bits | flag), 0);
   const info =
     vlanFiltering === undefined ? undefined : { kind: "bridge", data: { vlanFiltering: vlanFiltering ? 1 : 0 } };
   return {
-    operation: `link set #${ifIndex} ${Object.entries(change)
+    operation: `link set ${quoted(which)} ${Object.entries(change)
       .map(([key, value]) => `${key} ${value}`)
       .join(" ")}`,
     type: RTM_NEWLINK,
     flags: NLM_F_ACK,
-    header: ifinfomsg(0, ifIndex, flags, mask),
-    attrs: (writer) => newBridgeAttrs.encode(writer, { mac, mtu, master: masterIfIndex, alias, group, info }),
+    header: ifinfomsg(0, typeof which === "number" ? which : 0, flags, mask),
+    attrs: (writer) =>
+      newBridgeAttrs.encode(writer, {
+        name: typeof which === "string" ? which : undefined,
+        mac,
+        mtu,
+        txQueueLength,
+        master: masterIfIndex,
+        alias,
+        group,
+        info,
+      }),
     set: newBridgeAttrs,
   };
 }

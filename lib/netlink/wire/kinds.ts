@@ -28,6 +28,15 @@ export const i32: Kind<number> = {
   decode: ({ words }, at) => (words[at >>> 2] ?? 0) | 0,
 };
 
+export const u64: Kind<bigint> = {
+  size: 8,
+  encode(writer, value) {
+    writer.u32(Number(value & 0xffffffffn));
+    writer.u32(Number(value >> 32n));
+  },
+  decode: ({ words }, at) => (BigInt(words[(at >>> 2) + 1] ?? 0) << 32n) | BigInt(words[at >>> 2] ?? 0),
+};
+
 /** Numbers in network order, which netfilter keeps all of its own in. */
 export const be16: Kind<number> = {
   size: 2,
