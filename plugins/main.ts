@@ -8,8 +8,11 @@ import { flannel } from "./flannel/index.ts";
 import { hostLocal } from "./host-local-ipam/index.ts";
 import { loopback } from "./loopback/index.ts";
 import { portmap } from "./portmap/index.ts";
+import { tuning } from "./tuning/index.ts";
 
-const suite: Suite = new Map([flannel, bridge, hostLocal, loopback, portmap].map((plugin) => [plugin.name, plugin]));
+const suite: Suite = new Map(
+  [flannel, bridge, hostLocal, loopback, portmap, tuning].map((plugin) => [plugin.name, plugin]),
+);
 
 /** Runs what this process was called as; returns the exit status. */
 export default function main(): number | Promise<number> {

@@ -18,15 +18,8 @@ export function hostVethNames(host: Host, network: string, { containerId, ifName
 /** Whether a link has a name of that form, ours or another's. */
 export const isHostVethName = (name: string): boolean => /^veth[\da-f]{8}$/.test(name);
 
-/** The kernel keeps 255 bytes of an alias; all but the interface's name, of 15 bytes at most, is ASCII. */
-const aliasLength = 240;
-
-/** What the aliases of a network's ports begin with. */
-export const networkAlias = (network: string): string => `cni:${network}:`;
-
-/** What a port is marked with, for whoever looks at it and for GC: the network and the attachment. */
-export const portAlias = (network: string, { containerId, ifName }: Attachment): string =>
-  `${networkAlias(network)}${containerId}:${ifName}`.slice(0, aliasLength);
+/** What a port is marked with, for whoever looks at it and for GC. */
+export { attachmentAlias as portAlias, networkAlias } from "../../lib/cni/alias.ts";
 
 /** Splits 128 hex digits into sixteen link names. */
 function namesFrom(hash: string): string[] {

@@ -1,9 +1,7 @@
 // STATUS is asked every few seconds for as long as the node runs: nothing is written, one look at the names, no lock and
 // no content. Only a full set is looked into.
-import { toCniError } from "../../lib/cni/boundary.ts";
-import { CniError } from "../../lib/cni/error.ts";
 import type { Request } from "../../lib/cni/plugin.ts";
-import { isErrno } from "../../lib/host/errno.ts";
+import { refuseUnwritable } from "../../lib/cni/writable.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { HostLocalConf } from "./conf.ts";
 import { exhaustion, takenIn } from "./fullness.ts";
@@ -16,7 +14,7 @@ const warnBelowOneIn = 10n;
 
 /** An ADD could succeed now. That the configuration is one has been seen before this is called. */
 export function status({ conf, network }: Request<HostLocalConf>, host: Host): void {
-  refuseUnwritable(host, conf.directory);
+  refuseUnwritable(host, conf.directory, "reservation");
   const store = openStore(host, conf.directory, { create: false });
   const names = store.names();
   for (const set of conf.rangeSets) {
@@ -39,24 +37,5 @@ export function status({ conf, network }: Request<HostLocalConf>, host: Host): v
     host.log(
       `host-local: warning: every address of range set ${formatSet(set)} is taken; the next ADD reclaims ${left.length} that nobody uses`,
     );
-  }
-}
-
-/** A reservation could not be written now, in the network's directory or, before the first ADD, where it will be made. */
-function refuseUnwritable(host: Host, directory: string): void {
-  try {
-    host.files.checkWritable(directory);
-  } catch (error) {
-    const slash = directory.lastIndexOf("/");
-    const parent = slash < 0 ? "." : directory.slice(0, slash) || "/";
-    if (isErrno(error, "ENOENT") && parent !== directory) {
-      refuseUnwritable(host, parent);
-      return;
-    }
-    const { message, details } = toCniError(error, host);
-    throw new CniError("unavailable", `no reservation can be written in ${directory}: ${message}`, {
-      details,
-      cause: error,
-    });
   }
 }

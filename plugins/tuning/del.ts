@@ -1,0 +1,58 @@
+// DEL: the link gets back what it had. What nobody can give back is gone over, since a runtime that is told of it would not
+// come to delete the link itself; the settings of the netns end with it.
+import { toCniError } from "../../lib/cni/boundary.ts";
+import { errorCodes } from "../../lib/cni/error.ts";
+import { Faults } from "../../lib/cni/faults.ts";
+import { openIfThere } from "../../lib/cni/netns.ts";
+import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import { isErrno } from "../../lib/host/errno.ts";
+import type { Host, Netns } from "../../lib/host/host.ts";
+import { setLink, type Link } from "../../lib/netlink/route/link.ts";
+import { openRoute, type RouteSocket } from "../../lib/netlink/route/open.ts";
+import { vethPeer } from "../../lib/netlink/route/peer.ts";
+import { NetlinkError } from "../../lib/netlink/wire/error.ts";
+import { backupName, readBackup, type Backup } from "./backup.ts";
+import type { TuningConf } from "./conf.ts";
+import { stepsBack, type Step } from "./link.ts";
+
+/** Gives back what ADD kept, and removes it; done where nothing was kept, or the link is gone. */
+export function del({ conf, attachment, netns: path }: AttachmentRequest<TuningConf>, host: Host): void {
+  const file = readBackup(conf.dataDir, backupName(attachment), host);
+  if (file === undefined) return;
+  const netns = file.backup === undefined ? undefined : openIfThere(path, host);
+  if (netns !== undefined && file.backup !== undefined) giveBack(host, netns, attachment.ifName, file.backup);
+  host.files.remove(file.path);
+}
+
+function giveBack(host: Host, netns: Netns, ifName: string, backup: Backup): void {
+  const faults = new Faults(host);
+  const open: { close(): void }[] = [netns];
+  try {
+    const pod = openRoute(host, netns);
+    open.push(pod);
+    const link = pod.link.get(ifName);
+    if (link === undefined) return;
+    for (const step of stepsBack(backup)) faults.attempt(() => changeBack(host, pod, link, step));
+    const { peer: kept } = backup;
+    if (kept !== undefined) {
+      const node = openRoute(host);
+      open.push(node);
+      const peer = vethPeer(node, link, (name) => name === kept.name);
+      if (peer !== undefined) faults.attempt(() => changeBack(host, node, peer, { mtu: kept.mtu }));
+    }
+  } finally {
+    for (const each of open) each.close();
+  }
+  faults.end();
+}
+
+function changeBack(host: Host, route: RouteSocket, { ifIndex, name }: Link, step: Step): void {
+  try {
+    route.change(setLink(ifIndex, step));
+  } catch (error) {
+    if (isErrno(error, "ENODEV")) return;
+    // The kernel would say the same to the next DEL, unless it is short of something.
+    if (!(error instanceof NetlinkError) || toCniError(error, host).code === errorCodes.tryAgainLater) throw error;
+    host.log(`tuning: "${name}" does not get back what it had: ${error.message}`);
+  }
+}
