@@ -4,11 +4,10 @@ import { dirname, join } from "node:path";
 import { binDirectory, buildIdOf, readVersion, root } from "./bootstrap.mjs";
 import { buildEmbedded } from "./embedded.mjs";
 import { chooseEngine, homeTarget } from "./engine.mjs";
+import { names } from "./names.mjs";
 import { buildNodeEngine } from "./node-engine.mjs";
 import { writeNotice } from "./notice.mjs";
 import { writeValidators } from "./schemas.mjs";
-
-export const names = ["flannel", "bridge", "host-local", "loopback", "portmap", "weft"];
 
 /** Gives the executable its names. A new file each time: the old one may be running. */
 function linkNames(file, bin) {

@@ -11,23 +11,29 @@ const without = (text: unknown, ...keys: readonly string[]): string => {
 const appears = (go: unknown) => go === undefined;
 const vanishes = (_: unknown, ours: unknown) => ours === undefined;
 
+/** A kept file as Go would write it: one blank to the level. */
+function withoutOurKeys(text: unknown): string {
+  const entries = Object.entries(JSON.parse(String(text)) as Record<string, unknown>);
+  return JSON.stringify(Object.fromEntries(entries.filter(([key]) => !key.startsWith("weft."))), null, 1);
+}
+
 export const differences = {
   // The protocol.
   "errors carry cniVersion": {
     why: "the spec asks for it; Go leaves it out",
-    in: ["protocol", "verbs", "host-local", "bridge", "flannel", "vlan-guest"],
+    in: ["protocol", "verbs", "host-local", "bridge", "flannel", "vlan-guest", "tuning"],
     path: /^\d+\.error\.cniVersion$/,
     fits: (go, ours) => go === undefined && typeof ours === "string",
   },
   "errors have the spec's codes": {
     why: "Go has 999 for whatever is not the skeleton's; 7 and 6 are for configurations, 5 for files, 4 for CNI_ARGS, 11 for what may pass",
-    in: ["protocol", "verbs", "host-local", "bridge", "vlan-guest"],
+    in: ["protocol", "verbs", "host-local", "bridge", "vlan-guest", "tuning"],
     path: /^\d+\.error\.code$/,
     fits: (go, ours) => go === 999 && [4, 5, 6, 7, 11].includes(Number(ours)),
   },
   "what to try ends the details": {
     why: "an operator can act on it",
-    in: ["protocol", "verbs", "host-local", "bridge"],
+    in: ["protocol", "verbs", "host-local", "bridge", "tuning"],
     path: /^\d+\.error\.details$/,
     fits: (go, ours) => String(ours).startsWith(String(go ?? "")) && String(ours).length > String(go ?? "").length,
   },
@@ -99,7 +105,7 @@ export const differences = {
   },
   "a failed ADD is undone": {
     why: "the runtime's DEL may never come; what ours leaves is looked at in every failing step",
-    in: ["bridge", "vlan-guest"],
+    in: ["bridge", "vlan-guest", "tuning"],
     path: /^\d+\.(state|files)\./,
     step: (go, ours) => ours.did.startsWith("ADD") && go.exit === 1 && ours.exit === 1,
   },
@@ -334,5 +340,78 @@ export const differences = {
     in: ["verbs"],
     scenario: /^loopback, (no version|0)/,
     path: /^\d+\.stdout\.(ip4|ip6|dns|interfaces|ips(\.\d\.version)?)$/,
+  },
+
+  // tuning.
+  "what the link had is kept with its network and the node's end": {
+    why: "GC must know whose a file is, DEL what else was changed; Go reads the rest of it as its own",
+    in: ["tuning"],
+    path: /^\d+\.files\.\/run\/(cni|elsewhere)\/tuning\/c0ffee_eth0\.json\.content$/,
+    fits: (go, ours) => go === withoutOurKeys(ours),
+  },
+  "a directory above the kept files is one that others may use": {
+    why: "Go makes /run/cni, where many keep their files, with the mode of its own directory",
+    in: ["tuning"],
+    path: /^\d+\.files\.\/run\/(cni|elsewhere)\/\.mode$/,
+    fits: (go, ours) => go === "0600" && ours === "0755",
+  },
+  "the node's end has the MTU of the container's": {
+    why: "larger packets are lost between the two; a bridge's MTU follows its ports",
+    in: ["tuning"],
+    path: /^\d+\.state\.node\.links\.(veth1|br9)\.((port\.)?mtu|sysctls\.ipv6\/mtu)$/,
+    fits: (go, ours) => Number(go) === 1500 && [1300, 1400].includes(Number(ours)),
+  },
+  "a result tells a MAC as the kernel does": {
+    why: "whoever compares it with a link's finds it",
+    in: ["tuning"],
+    scenario: /^a MAC in capitals$/,
+    path: /^1\.stdout\.interfaces\.2\.mac$/,
+  },
+  "a bridge that would lose its IPv6 is told of": {
+    why: "Go changes no bridge's MTU; ours does not below what IPv6 needs, and says so",
+    in: ["tuning"],
+    scenario: /^args that win$/,
+    path: /^1\.stderr$/,
+    fits: (go, ours) => go === "empty" && ours === "text",
+  },
+  "CHECK compares what is meant, not how it is written": {
+    why: "the kernel tells a MAC in small letters, and puts tabs between the fields of a setting",
+    in: ["tuning"],
+    scenario: /^(a MAC in capitals|a value of several fields)$/,
+    path: /^2\.(exit|error|stdout|layout)$/,
+    step: (go, ours) => ours.did.startsWith("CHECK") && go.exit === 1 && ours.exit === 0,
+  },
+  "sysctls of args need no others": {
+    why: "Go breaks down where the configuration has none of its own",
+    in: ["tuning"],
+    scenario: /^sysctls of args alone$/,
+    path: /^\d+\./,
+    step: (go, ours) => go.did !== "ADD bridge" && ours.exit === 0,
+  },
+  "a second ADD keeps what the first one found": {
+    why: "it finds what the first made of the link, and DEL would give that back",
+    in: ["tuning"],
+    scenario: /^(a second ADD$|CNI_ARGS)/,
+    path: /^[23]\.(files|state\.(pods\.pod\.links\.eth0|node\.links\.(veth1|br9)))\./,
+  },
+  "DEL reads of a configuration what it needs": {
+    why: "a configuration or CNI_ARGS that were broken since must not keep an attachment",
+    in: ["tuning"],
+    scenario: /^DEL with a configuration that is broken$/,
+    path: /^[23]\.(exit|error|stdout|layout|files\..*)$/,
+    step: (_, ours) => ours.did === "DEL tuning" && ours.exit === 0,
+  },
+  "DEL removes what it cannot give back": {
+    why: "the link went with its netns; the file would stay for ever",
+    in: ["tuning"],
+    scenario: /^DEL when the netns is gone$/,
+    path: /^3\.files\.\/run\/cni\/tuning\/c0ffee_eth0\.json$/,
+    fits: vanishes,
+  },
+  "a sysctl that is a number is told as such": {
+    why: "the field and the value are named",
+    in: ["tuning"],
+    scenario: /^fault: a sysctl that is a number$/,
+    path: /^1\.error\.says$/,
   },
 } as const satisfies Record<string, Difference>;

@@ -1,13 +1,14 @@
 // The built executables that black-box tests run.
 import { join } from "node:path";
+import { plugins as names } from "../build/names.mjs";
 
 const root = join(import.meta.dirname, "..");
 
+/** The plugins among their names. */
+export const plugins: readonly string[] = names;
+
 /** The engine the run was asked for. */
 export const engine: "embedded" | "node" = process.env.WEFT_TEST_ENGINE === "node" ? "node" : "embedded";
-
-/** The plugins of this build, in the order in which weft names them. */
-export const plugins = ["flannel", "bridge", "host-local", "loopback", "portmap"] as const;
 
 /** Where ours are, of that engine. */
 export const ours: string = join(root, "dist", ...(engine === "node" ? ["node"] : []), "bin");

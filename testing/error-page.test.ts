@@ -52,6 +52,9 @@ const go: readonly [plugin: string, ...parts: string[]][] = [
   ["flannel", "/run/flannel/subnet.env is missing FLANNEL_MTU"],
   ["flannel", "failed to delegate add"],
   ["loopback", "loopback interface is down"],
+  ["tuning", 'duplicated sysctl keys are not allowed: "net.core.somaxconn"'],
+  ["tuning", 'invalid net sysctl key: "kernel/hostname"'],
+  ["tuning", "Sysctl net.a is not allowed. Only the following sysctls are allowed: [net.b net.c]"],
 ];
 
 describe("texts of the Go plugins are found in ours", () => {

@@ -33,6 +33,7 @@ export const sections: readonly Section[] = [
   { title: "host-local", folders: ["plugins/host-local-ipam"] },
   { title: "loopback", folders: ["plugins/loopback"] },
   { title: "portmap", folders: ["plugins/portmap"] },
+  { title: "tuning", folders: ["plugins/tuning"] },
   { title: "iptables and nftables", folders: ["lib/firewall/iptables", "lib/firewall"] },
 ];
 

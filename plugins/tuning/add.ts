@@ -8,11 +8,11 @@ import { Undo } from "../../lib/cni/undo.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { Link } from "../../lib/netlink/route/link.ts";
 import { openRoute, type RouteSocket } from "../../lib/netlink/route/open.ts";
-import { vethPeer } from "../../lib/netlink/route/peer.ts";
 import { refuseForbidden } from "./allowlist.ts";
 import { backupName, readBackup, writeBackup, type Backup } from "./backup.ts";
 import { changesLink, type TuningConf } from "./conf.ts";
-import { backupOf, changeLink, stepsBack, stepsOf } from "./link.ts";
+import { backupOf, changeLink, stepsBack, stepsTo } from "./link.ts";
+import { peerToTune } from "./peer.ts";
 import { settingsOf, writeSettings } from "./sysctls.ts";
 
 type Add = AttachmentRequest<TuningConf>;
@@ -55,44 +55,44 @@ export async function add(request: Add, host: Host): Promise<Result> {
 
 function tuneLink(request: Add, host: Host, { node, pod }: Places, before: Result, undo: Undo): Result {
   const { conf, attachment } = request;
+  const { mtu } = conf.link;
   const link = pod.link.get(attachment.ifName);
   if (link === undefined) {
     throw new CniError("internal", `failed to get "${attachment.ifName}": the container has no such link`, {
       hint: "the plugin before tuning makes this link; see what became of it",
     });
   }
-  const { mtu } = conf.link;
-  const found = mtu === undefined || !conf.peerMtu ? undefined : peerOf(node, link, before);
-  const peer = found?.mtu === mtu ? undefined : found;
-  keepBackup(request, host, link, peer, undo);
-  undo.push(`give "${link.name}" back what it had`, () =>
-    changeLink(host, pod, link, stepsBack(backupOf(link, conf.link))),
-  );
-  changeLink(host, pod, link, stepsOf(conf.link));
-  if (peer !== undefined && mtu !== undefined) {
-    undo.push(`give "${peer.name}" back its MTU`, () => changeLink(host, node, peer, [{ mtu: peer.mtu }]));
-    changeLink(host, node, peer, [{ mtu }]);
+  const peer = peerToTune(host, node, link, conf, before.interfaces);
+  const backup = backupOf(link, conf.link);
+  keepBackup(request, host, backup, peer, undo);
+  undo.push(`give "${link.name}" back what it had`, () => giveBack(host, pod, link, backup));
+  for (const step of stepsTo(conf.link)) changeLink(host, pod, link, step);
+  if (peer !== undefined && mtu !== undefined && peer.mtu !== mtu) {
+    undo.push(`give "${peer.name}" back its MTU`, () => giveBack(host, node, peer, { mtu: peer.mtu }));
+    changeLink(host, node, peer, ["mtu", mtu]);
   }
-  return { ...before, interfaces: before.interfaces.map((each) => asItIs(each, link, found, conf)) };
+  return { ...before, interfaces: before.interfaces.map((each) => asItIs(each, link, peer, conf)) };
 }
 
-const peerOf = (node: RouteSocket, link: Link, { interfaces }: Result): Link | undefined =>
-  vethPeer(node, link, (name) => interfaces.some((each) => each.name === name && each.sandbox === undefined));
+function giveBack(host: Host, route: RouteSocket, { ifIndex }: Link, backup: Backup): void {
+  const link = route.link.get(ifIndex);
+  if (link === undefined) return;
+  for (const step of stepsBack(link, backup)) changeLink(host, route, link, step);
+}
 
 /** A second ADD of an attachment finds what the first one made of its link: what the first one kept is what it had. */
 function keepBackup(
   { network, attachment, conf }: Add,
   host: Host,
-  link: Link,
+  backup: Backup,
   peer: Link | undefined,
   undo: Undo,
 ): void {
   const name = backupName(attachment);
   const first = readBackup(conf.dataDir, name, host)?.backup;
-  const now: Backup = { ...backupOf(link, conf.link), network, peer };
   const kept = Object.entries(first ?? {}).filter(([, value]) => value !== undefined);
-  writeBackup(conf.dataDir, name, { ...now, ...Object.fromEntries(kept) }, host);
   if (first === undefined) undo.push("remove the backup", () => void host.files.remove(`${conf.dataDir}/${name}`));
+  writeBackup(conf.dataDir, name, { ...backup, network, peer, ...Object.fromEntries(kept) }, host);
 }
 
 /** What is said of a link, where it is one of those that were tuned. An MTU is said only where it was said before. */

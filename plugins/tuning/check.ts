@@ -44,7 +44,7 @@ function linkDifferences({ conf, attachment }: Check, host: Host, netns: Netns):
     if (link === undefined) return [`Cannot find container link ${attachment.ifName}`];
     const differences = compare(link, conf.link);
     const { mtu } = conf.link;
-    // Go's plugin leaves the node's end alone, and keeps no word of it.
+    // Go's plugin leaves the node's end alone, and ours may have: then nothing is kept of it.
     const kept = mtu === undefined ? undefined : readBackup(conf.dataDir, backupName(attachment), host)?.backup?.peer;
     const peer = kept === undefined ? undefined : vethPeer(node, link, (name) => name === kept.name);
     if (peer !== undefined && peer.mtu !== mtu)

@@ -7,13 +7,13 @@ import { openIfThere } from "../../lib/cni/netns.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host, Netns } from "../../lib/host/host.ts";
-import { setLink, type Link } from "../../lib/netlink/route/link.ts";
+import type { Link } from "../../lib/netlink/route/link.ts";
 import { openRoute, type RouteSocket } from "../../lib/netlink/route/open.ts";
 import { vethPeer } from "../../lib/netlink/route/peer.ts";
 import { NetlinkError } from "../../lib/netlink/wire/error.ts";
 import { backupName, readBackup, type Backup } from "./backup.ts";
 import type { TuningConf } from "./conf.ts";
-import { stepsBack, type Step } from "./link.ts";
+import { changeLink, stepsBack, type Step } from "./link.ts";
 
 /** Gives back what ADD kept, and removes it; done where nothing was kept, or the link is gone. */
 export function del({ conf, attachment, netns: path }: AttachmentRequest<TuningConf>, host: Host): void {
@@ -32,13 +32,13 @@ function giveBack(host: Host, netns: Netns, ifName: string, backup: Backup): voi
     open.push(pod);
     const link = pod.link.get(ifName);
     if (link === undefined) return;
-    for (const step of stepsBack(backup)) faults.attempt(() => changeBack(host, pod, link, step));
+    for (const step of stepsBack(link, backup)) faults.attempt(() => changeBack(host, pod, link, step));
     const { peer: kept } = backup;
     if (kept !== undefined) {
       const node = openRoute(host);
       open.push(node);
       const peer = vethPeer(node, link, (name) => name === kept.name);
-      if (peer !== undefined) faults.attempt(() => changeBack(host, node, peer, { mtu: kept.mtu }));
+      if (peer !== undefined) faults.attempt(() => changeBack(host, node, peer, ["mtu", kept.mtu]));
     }
   } finally {
     for (const each of open) each.close();
@@ -46,13 +46,14 @@ function giveBack(host: Host, netns: Netns, ifName: string, backup: Backup): voi
   faults.end();
 }
 
-function changeBack(host: Host, route: RouteSocket, { ifIndex, name }: Link, step: Step): void {
+function changeBack(host: Host, route: RouteSocket, link: Link, step: Step): void {
   try {
-    route.change(setLink(ifIndex, step));
+    changeLink(host, route, link, step);
   } catch (error) {
-    if (isErrno(error, "ENODEV")) return;
+    const { code, message, cause } = toCniError(error, host);
+    if (isErrno(cause, "ENODEV")) return;
     // The kernel would say the same to the next DEL, unless it is short of something.
-    if (!(error instanceof NetlinkError) || toCniError(error, host).code === errorCodes.tryAgainLater) throw error;
-    host.log(`tuning: "${name}" does not get back what it had: ${error.message}`);
+    if (!(cause instanceof NetlinkError) || code === errorCodes.tryAgainLater) throw error;
+    host.log(`tuning: "${link.name}" does not get back what it had: ${message}`);
   }
 }

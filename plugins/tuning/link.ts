@@ -3,23 +3,30 @@ import { inContext } from "../../lib/cni/boundary.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { setLink, type Link, type LinkChange } from "../../lib/netlink/route/link.ts";
 import type { RouteSocket } from "../../lib/netlink/route/open.ts";
-import { NetlinkError } from "../../lib/netlink/wire/error.ts";
 import type { Backup } from "./backup.ts";
 import type { LinkConf } from "./conf.ts";
 
-/** One change of one property, in the order in which Go's plugin makes them. */
-export type Step = LinkChange;
+type Property = "mtu" | "txQueueLength" | "allMulti" | "promisc" | "mac";
+
+/** One property and its value. */
+export type Step = readonly [property: Property, value: string | number | boolean];
+
+/** The MAC is last: that it was set at all can be seen of a link for ever, so nothing that may be refused comes after it. */
+const order: readonly Property[] = ["mtu", "txQueueLength", "allMulti", "promisc", "mac"];
+
+const stepsOf = (values: Partial<Record<Property, Step[1] | undefined>>): Step[] =>
+  order.flatMap((property): Step[] => {
+    const value = values[property];
+    return value === undefined ? [] : [[property, value]];
+  });
 
 /** What ADD changes. */
-export function stepsOf({ mac, promisc, mtu, allMulti, txQueueLength }: LinkConf): Step[] {
-  const steps = [{ mac }, { promisc }, { mtu }, { allMulti }, { txQueueLength }];
-  return steps.filter((step) => Object.values(step).some((value) => value !== undefined)) as Step[];
-}
+export const stepsTo = (conf: LinkConf): Step[] => stepsOf({ ...conf });
 
-/** What DEL changes. */
-export function stepsBack({ mac, promisc, mtu, allmulti, txQLen }: Backup): Step[] {
-  const steps = [{ mtu }, { mac }, { promisc }, { allMulti: allmulti }, { txQueueLength: txQLen }];
-  return steps.filter((step) => Object.values(step).some((value) => value !== undefined)) as Step[];
+/** What of the link is not as it was kept. */
+export function stepsBack(link: Link, { mtu, mac, promisc, allmulti, txQLen }: Backup): Step[] {
+  const steps = stepsOf({ mtu, mac, promisc, allMulti: allmulti, txQueueLength: txQLen });
+  return steps.filter(([property, value]) => link[property] !== value);
 }
 
 /** What of the link ADD is going to change, as it is now. */
@@ -34,15 +41,11 @@ export function backupOf(link: Link, conf: LinkConf): Backup {
   };
 }
 
-/** Makes the changes in one datagram; what the kernel refuses is named. */
-export function changeLink(host: Host, route: RouteSocket, { ifIndex, name }: Link, steps: readonly Step[]): void {
-  const requests = steps.map((step) => setLink(ifIndex, step));
+/** Sets one property; what the kernel refuses is named. */
+export function changeLink(host: Host, route: RouteSocket, { ifIndex, name }: Link, [property, value]: Step): void {
   try {
-    route.change(...requests);
+    route.change(setLink(ifIndex, { [property]: value } as LinkChange));
   } catch (error) {
-    const operation = error instanceof NetlinkError ? error.operation : undefined;
-    const refused = requests.findIndex((request) => request.operation === operation);
-    const [[property, value] = ["link", ""]] = Object.entries(steps[refused] ?? {});
-    throw inContext(error, `failed to set ${property} of "${name}" to "${value}"`, host);
+    throw inContext(error, `failed to set ${property} of "${name}" to ${JSON.stringify(value)}`, host);
   }
 }

@@ -64,6 +64,8 @@ export function settingDifferences(host: Host, netns: Netns, settings: readonly 
       found = host.readSysctl(path, netns);
     } catch (error) {
       if (isErrno(error, "EACCES", "EPERM")) return [];
+      if (isErrno(error, "ENOENT"))
+        return [`Tuning configured value of /proc/sys/${path} is ${value}, there is no such setting`];
       throw inContext(error, `failed to read sysctl "${path}"`, host);
     }
     if (fields(found) === fields(value)) return [];

@@ -95,7 +95,9 @@ describeWith(["cell", "ip"], "tuning", () => {
     writeFileSync(backup, JSON.stringify({ mac: "01:00:5e:00:00:01", mtu: 1450 }));
     await on.del(everything);
     expect(await pod()).toEqual({ ...tuned, mtu: 1450 });
-    expect(on.runtime.stderr()).toMatch(/"eth0" does not get back what it had: link set #\d+ mac 01:00:5e:00:00:01/);
+    expect(on.runtime.stderr()).toMatch(
+      /"eth0" does not get back what it had: failed to set mac of "eth0" to "01:00:5e:00:00:01"/,
+    );
     expect(files()).toEqual([]);
   });
 
@@ -124,6 +126,19 @@ describeWith(["cell", "ip"], "tuning", () => {
     const result = await on.add(conf);
     expect([(await pod()).mtu, await peerMtu(), result.interfaces[0]?.mtu]).toEqual([1400, 1500, 1500]);
     await on.check(conf, result);
+  });
+
+  test("the port of a bridge does not take the bridge's IPv6 from it", async () => {
+    await on.node.run("ip", "link", "add", "br9", "type", "bridge");
+    await on.node.run("ip", "link", "set", "host0", "master", "br9");
+    const result = await on.add({ mtu: 1279 });
+    expect([(await pod()).mtu, await peerMtu()]).toEqual([1279, 1500]);
+    expect(on.runtime.stderr()).toContain('"host0" keeps its MTU of 1500: with 1279 its bridge would have no IPv6');
+    await on.check({ mtu: 1279 }, result);
+    await on.add({ mtu: 1280 });
+    expect([(await pod()).mtu, await peerMtu()]).toEqual([1280, 1280]);
+    await on.del({});
+    expect([(await pod()).mtu, await peerMtu()]).toEqual([1500, 1500]);
   });
 
   test("a link whose other end nobody spoke of is left alone", async () => {
@@ -201,7 +216,7 @@ describeWith(["cell", "ip"], "tuning", () => {
   });
 
   test.each<[what: string, conf: object, message: RegExp]>([
-    ["an MTU that is too large", { ...everything, mtu: 70_000 }, /^failed to set mtu of "eth0" to "70000": /],
+    ["an MTU that is too large", { ...everything, mtu: 70_000 }, /^failed to set mtu of "eth0" to 70000: /],
     ["a MAC that no link has", { ...everything, mac: "01:00:5e:00:00:01" }, /^failed to set mac of "eth0" to "01:00/],
     ["a setting there is not", { sysctl: { [somaxconn]: "77", "net.core.nothing": "1" } }, /nothing.*no such file/],
     ["a value the kernel does not take", { sysctl: { [somaxconn]: "77", "net.ipv4.ip_forward": "x" } }, /invalid arg/],
