@@ -1,6 +1,6 @@
 // One fault in a call, over the real kernel: a system call that is refused, or that the process is killed before.
 import { expect } from "vitest";
-import { failing, type Faulty } from "../lib/host/failing.ts";
+import { failing, type Faulty } from "./failing.ts";
 import { sys } from "../lib/host/node.ts";
 import type { Call, Runtime } from "./runtime.ts";
 
