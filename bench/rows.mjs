@@ -96,8 +96,11 @@ const released = '! grep -rq "$ID" "$STATE"';
 // The broadcast route is there only while lo is up; the address stays.
 const loUp = 'nsenter --net="$NETNS" grep -q 127.255.255.255 /proc/net/fib_trie';
 
-/** ADD, perhaps CHECK (`check` goes after its title), DEL of an attachment; the floor has no CHECK. */
-function chain(id, { plugin, conf, title, rounds, place, count = 1, check }) {
+/** The same, which masquerades by itself. */
+const masqueradeConf = (ipMasqBackend) => (state) => ({ ...bridgeConf(state), ipMasq: true, ipMasqBackend });
+
+/** ADD, perhaps CHECK (`check` goes after its title), DEL of an attachment; the floor has no CHECK, and no packet filter. */
+function chain(id, { plugin, conf, title, rounds, place, count = 1, check, floor = true }) {
   const many = count === 1 ? "" : `${count} parallel `;
   const rows = [
     { step: "ADD", title: `${many}${plugin} ADD ${title}` },
@@ -111,6 +114,7 @@ function chain(id, { plugin, conf, title, rounds, place, count = 1, check }) {
     count,
     prepare: (lane) => fillStore(lane.state(place, id), subnet, 1),
     steps(lane) {
+      if (lane.isFloor && !floor) return [];
       const state = lane.state(place, id);
       const stdin = lane.file(id, conf(state));
       const common = { plugin, exe: lane.exe, stdin, state, count };
@@ -227,6 +231,17 @@ export function scenarios(disk) {
       place: "tmpfs",
       check: "",
     }),
+    ...["nftables", "iptables"].map((backend) =>
+      chain(`masquerade-${backend}`, {
+        plugin: "bridge",
+        conf: masqueradeConf(backend),
+        title: `with ipMasq, ${backend}`,
+        rounds: 80,
+        place: "tmpfs",
+        check: " (Go: not the rules)",
+        floor: false,
+      }),
+    ),
     hostLocal(0, subnet, 200),
     hostLocal(100, subnet, 200),
     hostLocal(250, subnet, 200),
