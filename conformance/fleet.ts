@@ -17,6 +17,8 @@ export interface FleetCall {
   readonly pods: readonly number[];
   /** Standard input of a plugin. */
   readonly config?: (pod: number) => unknown;
+  /** What a pod's call has in its environment beside the usual. */
+  readonly env?: Readonly<Record<string, string>>;
   /** How many at once; most of what a call waits for is the kernel. */
   readonly parallel?: number;
 }
@@ -78,6 +80,7 @@ export class Fleet {
     by,
     pods,
     config = () => "",
+    env = {},
     parallel = 1,
   }: FleetCall): Promise<FleetOutcome[]> {
     for (const pod of pods) {
@@ -87,6 +90,7 @@ export class Fleet {
         `program=${isTool ? `/run/bin/${program}` : `${bin}/${program}`}`,
         `words="${isTool ? `${verb} cbr0 ${netnsOf(pod)}` : ""}"`,
         `export CNI_PATH=${bin}`,
+        ...Object.entries(env).map(([key, value]) => `export ${key}=${value}`),
         ...(isTool
           ? ["export NETCONFPATH=/run/net.d"]
           : [

@@ -32,27 +32,29 @@ export function changesFor(
   read: ReadRules = (ref, planned) => nft.rule.list(ref, mattersTo(planned)),
 ): Request[] {
   const table = nft.table.get(plan);
-  const changes: Request[] = table === undefined ? [addTable(plan, plan.comment)] : [];
-  const rules: Request[] = [];
-  const added = new Set<string>();
-  // A rule that jumps to a chain which is only now added cannot be there: a chain of thousands need not be read for it.
-  const isNew = ({ verdict }: Rule): boolean => {
-    const to = typeof verdict === "string" ? undefined : "jump" in verdict ? verdict.jump : undefined;
-    return to !== undefined && added.has(to);
-  };
-  for (const planned of plan.chains) {
-    const ref = chainRef(plan, planned.chain);
-    const chain = table && nft.chain.get(ref);
-    if (chain === undefined) {
-      changes.push(addChain(ref, planned));
-      added.add(planned.chain);
-    } else checkPlace(chain, planned.base);
-    const unread = chain === undefined || (planned.owns === undefined && planned.rules.every(isNew));
-    const seen = unread ? [] : read(ref, planned);
-    rules.push(...changesOf(ref, differenceOf(planned, seen)));
+  const missing = new Set<string>();
+  for (const { chain: name, base } of plan.chains) {
+    const chain = table && nft.chain.get(chainRef(plan, name));
+    if (chain === undefined) missing.add(name);
+    else checkPlace(chain, base);
   }
-  // A rule may jump to a chain that comes later in the plan: chains first.
-  return [...changes, ...rules];
+  // A rule that jumps to a chain which is only now added cannot be there: a chain of thousands need not be read for it.
+  const isNew = ({ verdict }: Rule): boolean =>
+    typeof verdict !== "string" && "jump" in verdict && missing.has(verdict.jump);
+  const isUnread = ({ chain, owns, rules }: PlannedChain): boolean =>
+    missing.has(chain) || (owns === undefined && rules.every(isNew));
+  return [
+    ...(table === undefined ? [addTable(plan, plan.comment)] : []),
+    // A rule may jump to a chain that comes later in the plan: chains first.
+    ...plan.chains
+      .filter(({ chain }) => missing.has(chain))
+      .map((planned) => addChain(chainRef(plan, planned.chain), planned)),
+    ...plan.chains.flatMap((planned) => {
+      const ref = chainRef(plan, planned.chain);
+      const seen = isUnread(planned) ? [] : read(ref, planned);
+      return changesOf(ref, differenceOf(planned, seen));
+    }),
+  ];
 }
 
 /** What the kernel lacks of the plans, a line each, as nft would write it; none when all is there. */

@@ -21,7 +21,7 @@ export interface PlannedChain {
 /** One table: what it lacks is added, what is in it otherwise stays. */
 export interface Plan extends TableRef {
   readonly comment?: string;
-  /** Those that are jumped to come before those that jump there. */
+  /** In the order in which those that are missing are made. */
   readonly chains: readonly PlannedChain[];
 }
 

@@ -29,19 +29,19 @@ export function macSpoofPlan(attachment: Attachment, port: string, mac: Mac): Pl
     ...table,
     chains: [
       {
+        chain: base,
+        // NF_BR_PRI_NAT_DST_BRIDGED
+        base: { type: "filter", hook: "prerouting", priority: -300, policy: "accept" },
+        rules: [{ match: [{ field: "iifname", is: port }], verdict: { jump: chains.port }, comment }],
+      },
+      { chain: chains.port, owns: { is: comment }, rules: [{ match: [], verdict: { jump: chains.mac }, comment }] },
+      {
         chain: chains.mac,
         owns: { is: comment },
         rules: [
           { match: [{ field: "etherSaddr", is: mac }], verdict: "return", comment },
           { match: [], verdict: "drop", comment },
         ],
-      },
-      { chain: chains.port, owns: { is: comment }, rules: [{ match: [], verdict: { jump: chains.mac }, comment }] },
-      {
-        chain: base,
-        // NF_BR_PRI_NAT_DST_BRIDGED
-        base: { type: "filter", hook: "prerouting", priority: -300, policy: "accept" },
-        rules: [{ match: [{ field: "iifname", is: port }], verdict: { jump: chains.port }, comment }],
       },
     ],
   };

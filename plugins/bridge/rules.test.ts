@@ -1,7 +1,7 @@
 // ipMasq and macspoofchk over the real kernel: iptables and nft say what is there, packets say what it does.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { layer2, layer3, makeBridgeNode, type BridgeNode } from "../../testing/bridge.ts";
-import { iptables, pathWith, saved, type Variant } from "../../testing/iptables.ts";
+import { foreignNft, foreignSaved, iptables, pathWith, saved, type Variant } from "../../testing/iptables.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { nft, nftJson } from "../../testing/nft.ts";
 import { encodeResult } from "../../lib/cni/result.ts";
@@ -49,46 +49,6 @@ async function outside(): Promise<void> {
   await ip(`-n ${far} addr add 192.0.2.2/24 dev eth0`);
   await ip(`-n ${far} addr add 2001:db8::2/64 dev eth0 nodad`);
   await ip(`-n ${far} link set eth0 up`);
-}
-
-/** The rules of kube-proxy and Docker, in outline, in both kinds of iptables and in nft. */
-async function foreignRules(): Promise<void> {
-  const text = (local: string, elsewhere: string) => `*nat
-:DOCKER - [0:0]
-:KUBE-POSTROUTING - [0:0]
-:KUBE-SERVICES - [0:0]
-:CNI-0123456789abcdef01234567 - [0:0]
--A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
--A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
--A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
--A POSTROUTING -s ${local} ! -o docker0 -j MASQUERADE
--A POSTROUTING -s ${local} -m comment --comment "name: \\"other\\" id: \\"c0\\"" -j CNI-0123456789abcdef01234567
--A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
--A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0
--A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully
--A KUBE-SERVICES -d ${elsewhere} -p tcp -m comment --comment "default/kubernetes:https cluster IP" -m tcp --dport 443 -j RETURN
--A CNI-0123456789abcdef01234567 -m comment --comment "name: \\"other\\" id: \\"c0\\"" -j ACCEPT
-COMMIT
-`;
-  for (const variant of ["nft", "legacy"] as const) {
-    await iptables(variant, "restore", { input: text("172.17.0.0/16", "10.96.0.1/32") });
-    await iptables(variant, "restore", { family: 6, input: text("fd17::/64", "fd96::1/128") });
-  }
-  await nft("-f -", {
-    input: `table inet cni_plugins_masquerade {
-      chain masq_checks {
-        ip saddr 10.9.0.9 ip daddr != 10.9.0.0/24 masquerade comment "0123456789abcdef-0123456789abcdef, net: other, if: eth0, id: c0"
-      }
-      chain postrouting { type nat hook postrouting priority 100; goto masq_checks; }
-    }
-    table bridge nat {
-      chain cni-br-iface-other-eth0 { drop comment "macspoofchk-other-eth0"; }
-      chain PREROUTING {
-        type filter hook prerouting priority -300;
-        iifname "vethother" jump cni-br-iface-other-eth0 comment "macspoofchk-other-eth0"
-      }
-    }`,
-  });
 }
 
 describeWith(["cell", "ip", "ping", "nft", "iptables", "legacy iptables"], "bridge ipMasq", () => {
@@ -149,7 +109,9 @@ describeWith(["cell", "ip", "ping", "nft", "iptables", "legacy iptables"], "brid
     async (_, variant, more) => {
       const conf = { ...masq, macspoofchk: true, ...more };
       const searchPath = paths[variant].path;
-      await foreignRules();
+      for (const kind of ["nft", "legacy"] as const)
+        for (const family of [4, 6] as const) await iptables(kind, "restore", { family, input: foreignSaved(family) });
+      await nft("-f -", { input: foreignNft });
       // The link of the foreign rule is there.
       await on.node.run("ip", "link", "add", "vethother", "type", "bridge");
       const warm = { netns: pod, ips: both, conf, searchPath };

@@ -47,7 +47,7 @@ export function ensureRules(host: Host, request: Owned, guarded: Guarded, undo: 
         guarded.addresses,
       )
     : { plans: [], byIptables: [] };
-  const plans = [...masquerade.plans, ...macSpoofPlans(request, guarded)];
+  const plans = [...macSpoofPlans(request, guarded), ...masquerade.plans];
   undo.push("delete the rules", () => removeRules(host, request));
   if (plans.length > 0) withNft(host, (nft) => ensure(nft, ...plans));
   ensureLegacy(host, masquerade);
