@@ -13,12 +13,12 @@ function runnerFor(target) {
   return emulator && [emulator, "-0", "write-image"];
 }
 
-/** The section's address and content, as the blank executable prints them. */
+/** The section's address, how many of its bytes nothing uses, and its content, as the blank executable prints them. */
 function writtenBy(blank, runner, env) {
   const [command, ...args] = [...runner, blank];
   const { status, stdout, stderr } = spawnSync(command, args, { argv0: "write-image", env, maxBuffer: 1 << 28 });
   if (status !== 0) throw new Error(`the executable cannot make its heap image: ${stdout}${stderr}`);
-  return { address: stdout.readBigUInt64LE(0), content: stdout.subarray(8) };
+  return { address: stdout.readBigUInt64LE(0), unused: stdout.readBigUInt64LE(8), content: stdout.subarray(16) };
 }
 
 /** Where an address is in an ELF file. elf.h: Elf64_Ehdr, Elf64_Phdr. */
@@ -46,7 +46,8 @@ export function writeImage(blank, target, executable) {
     const [image, again] = [{}, { PAD: "x".repeat(4000) }].map((env) => writtenBy(blank, runner, env));
     if (!image.content.equals(again.content)) throw new Error("two runs made different heap images: see docs/host.md");
     image.content.copy(bytes, offsetOf(image.address, bytes));
-    console.log(`the heap image takes ${(image.content.length / 1e6).toFixed(2)} MB`);
+    const megabytes = (bytes) => (Number(bytes) / 1e6).toFixed(2);
+    console.log(`a heap image of ${megabytes(image.content.length)} MB, ${megabytes(image.unused)} of them unused`);
   }
   writeFileSync(executable, bytes, { mode: 0o755 });
 }

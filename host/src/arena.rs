@@ -14,14 +14,16 @@ use std::ptr::{addr_of_mut, null_mut};
 /// Several times what an ADD takes.
 const SIZE: usize = 2 << 20;
 const HEADER: usize = 16;
+const PAGE: usize = 4096;
 /// Sizes the engine's slab allocator asks for.
-const SLAB: std::ops::RangeInclusive<usize> = 3840..=4096;
+const SLAB: std::ops::RangeInclusive<usize> = 3600..=PAGE;
 
 #[repr(C, align(4096))]
 struct Area([u8; SIZE]);
 static mut AREA: Area = Area([0; SIZE]);
 
-/// What is left of where blocks are carved from; nothing before the first block.
+/// What is left of where blocks are carved from: slabs off the end, a page each, everything else off the start. Nothing
+/// before the first block.
 static mut REST: Rest = Rest { next: null_mut(), end: null_mut() };
 /// Head of the list of free slabs; each holds the address of the next.
 static mut FREE_SLABS: *mut u8 = null_mut();
@@ -29,6 +31,7 @@ static mut FREE_SLABS: *mut u8 = null_mut();
 #[derive(Clone, Copy)]
 pub struct Rest {
     pub next: *mut u8,
+    /// On a page's edge.
     pub end: *mut u8,
 }
 
@@ -44,9 +47,14 @@ fn is_ours(block: *mut u8) -> bool {
     (block as usize).wrapping_sub(addr_of_mut!(AREA) as usize) < SIZE || image::holds(block)
 }
 
-/// Size of a block of ours, from the header in front of it.
+/// Slabs are what begins on a page's edge; nothing else does.
+fn is_slab(block: *mut u8) -> bool {
+    (block as usize).is_multiple_of(PAGE)
+}
+
+/// Size of a block of ours; of what is no slab from the header in front of it.
 unsafe fn size_of(block: *mut u8) -> usize {
-    unsafe { *(block.sub(HEADER) as *const usize) }
+    if is_slab(block) { PAGE } else { unsafe { *(block.sub(HEADER) as *const usize) } }
 }
 
 #[cold]
@@ -66,13 +74,21 @@ unsafe fn beyond(size: usize) -> *mut u8 {
 pub unsafe fn alloc(size: usize) -> *mut u8 {
     unsafe {
         let size = (size.max(1) + 15) & !15;
-        if SLAB.contains(&size) && !FREE_SLABS.is_null() && size_of(FREE_SLABS) >= size {
+        let is_for_slab = SLAB.contains(&size);
+        if is_for_slab && !FREE_SLABS.is_null() {
             let slab = FREE_SLABS;
             FREE_SLABS = *(slab as *const *mut u8);
             return slab;
         }
-        if (REST.end as usize) - (REST.next as usize) < HEADER + size {
+        if (REST.end as usize) - (REST.next as usize) < 2 * HEADER + size.max(PAGE) {
             return beyond(size);
+        }
+        if is_for_slab {
+            REST.end = REST.end.sub(PAGE);
+            return REST.end;
+        }
+        if is_slab(REST.next.add(HEADER)) {
+            REST.next = REST.next.add(HEADER);
         }
         let block = REST.next.add(HEADER);
         *(REST.next as *mut usize) = size;
@@ -85,7 +101,7 @@ pub unsafe fn dealloc(block: *mut u8) {
     unsafe {
         if !is_ours(block) {
             libc::free(block as *mut libc::c_void);
-        } else if SLAB.contains(&size_of(block)) {
+        } else if is_slab(block) {
             *(block as *mut *mut u8) = FREE_SLABS;
             FREE_SLABS = block;
         }

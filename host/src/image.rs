@@ -9,17 +9,17 @@ use crate::arena::{Rest, carve_from};
 use std::hint::black_box;
 use std::ptr::{addr_of_mut, null_mut};
 
-/// Room for the heap: the build knows how much bytecode there is to read.
+/// Whole pages, which the build has counted by the bytecode there is to read.
 const SIZE: usize = crate::carried::IMAGE_SIZE;
 
 #[repr(C, align(4096))]
 struct Image {
     /// Address of what `make` made, somewhere in the heap; 0 in a blank executable.
     root: usize,
-    heap: [u8; SIZE],
+    heap: [u8; SIZE - size_of::<usize>()],
 }
 #[unsafe(link_section = ".image")]
-static mut IMAGE: Image = Image { root: 0, heap: [0; SIZE] };
+static mut IMAGE: Image = Image { root: 0, heap: [0; SIZE - size_of::<usize>()] };
 
 static mut BUILDING: bool = false;
 
@@ -39,7 +39,7 @@ pub fn is_building() -> bool {
 
 /// Whether a block is in the image.
 pub fn holds(block: *mut u8) -> bool {
-    (block as usize).wrapping_sub(addr_of_mut!(IMAGE) as usize) < size_of::<Image>()
+    (block as usize).wrapping_sub(addr_of_mut!(IMAGE) as usize) < SIZE
 }
 
 /// Memory outside the image would be gone at the next start.
@@ -50,15 +50,15 @@ pub fn must_not_be_full() {
     }
 }
 
-/// What is in the image; made now where it is blank. Returns the end of what the heap takes, too.
-fn fill<T>(make: fn() -> T) -> *mut u8 {
+/// Makes the heap. Returns what of the image is not used.
+fn fill<T>(make: fn() -> T) -> Rest {
     unsafe {
-        let start = addr_of_mut!((*image()).heap) as *mut u8;
-        let before = carve_from(Rest { next: start, end: start.add(SIZE) });
+        let room = Rest { next: addr_of_mut!((*image()).heap).cast(), end: image().add(1).cast() };
+        let before = carve_from(room);
         BUILDING = true;
         (*image()).root = Box::into_raw(Box::new(make())) as usize;
         BUILDING = false;
-        carve_from(before).next
+        carve_from(before)
     }
 }
 
@@ -76,11 +76,13 @@ const STACK_SIZE: usize = 1 << 20;
 struct Stack([u8; STACK_SIZE]);
 static mut STACK: Stack = Stack([0; STACK_SIZE]);
 
-/// Prints the section's address (8 bytes, in this machine's order) and its bytes as far as they are used; ends the process.
+/// Prints two words in this machine's order, the section's address and how many of its bytes nothing uses, and then the
+/// section; ends the process.
 pub fn write<T>(make: fn() -> T) -> ! {
     extern "C" fn on_fixed_stack<T>(make: *mut libc::c_void) -> *mut libc::c_void {
         // SAFETY: `write` passed a function of this type.
-        fill(unsafe { std::mem::transmute::<*mut libc::c_void, fn() -> T>(make) }).cast()
+        let rest = fill(unsafe { std::mem::transmute::<*mut libc::c_void, fn() -> T>(make) });
+        (rest.end as usize - rest.next as usize) as *mut libc::c_void
     }
     unsafe {
         let mut attributes = std::mem::zeroed();
@@ -88,14 +90,14 @@ pub fn write<T>(make: fn() -> T) -> ! {
         libc::pthread_attr_setstack(&mut attributes, addr_of_mut!(STACK).cast(), STACK_SIZE);
         let mut thread = std::mem::zeroed();
         let started = libc::pthread_create(&mut thread, &attributes, on_fixed_stack::<T>, make as *mut libc::c_void);
-        let mut end = null_mut();
-        if started != 0 || libc::pthread_join(thread, &mut end) != 0 {
+        let mut unused = null_mut();
+        if started != 0 || libc::pthread_join(thread, &mut unused) != 0 {
             libc::_exit(1);
         }
-        let start = image() as usize;
-        let bytes = std::slice::from_raw_parts(image() as *const u8, end as usize - start);
-        let written = crate::sys::write_all(1, &start.to_ne_bytes()).and_then(|()| crate::sys::write_all(1, bytes));
-        libc::_exit(written.is_err() as i32)
+        let words = [image() as usize, unused as usize].map(usize::to_ne_bytes);
+        let parts = [words.as_flattened(), std::slice::from_raw_parts(image().cast(), SIZE)];
+        let written = parts.iter().all(|part| crate::sys::write_all(1, part).is_ok());
+        libc::_exit(if written { 0 } else { 1 })
     }
 }
 
