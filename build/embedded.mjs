@@ -37,7 +37,7 @@ function environmentFor(triple) {
     "-Crelocation-model=static",
     ...maps.map(([from, to]) => `--remap-path-prefix=${from}=${to}`),
   ];
-  const cflags = ["-U_FORTIFY_SOURCE", ...maps.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`)];
+  const cflags = ["-U_FORTIFY_SOURCE", "-D__SANITIZE_ADDRESS__", ...maps.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`)];
   const key = triple.replaceAll("-", "_");
   const cross = triple.startsWith("aarch64") && process.arch !== "arm64";
   const compiler = cross ? "aarch64-linux-gnu-gcc" : triple.endsWith("musl") && runs("musl-gcc") ? "musl-gcc" : "gcc";

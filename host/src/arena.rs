@@ -2,8 +2,9 @@
 //! (memory.rs) share it. While the heap image is made the blocks come from the image, later from two megabytes of .bss.
 //!
 //! The engine asks for tens of thousands of blocks and frees most of them in its last microsecond, so not freeing is
-//! free. One exception: the engine carves small objects from slabs of its own and returns an empty slab at once, so
-//! freed slabs are kept and given out again. Once all is used up libc takes over, and a long loop stays bounded.
+//! free. Small blocks are kept by their size and given out again; once all is used up libc takes over, and a long loop
+//! stays bounded. The engine's own slabs are switched off (build/embedded.mjs): each of their thirty sizes has a page of
+//! its own, and a page is what a call pays for.
 //!
 //! One thread allocates at a time: there is only one, and while image.rs lets another make the heap, it waits.
 
@@ -13,32 +14,33 @@ use std::ptr::{addr_of_mut, null_mut};
 
 /// Several times what an ADD takes.
 const SIZE: usize = 2 << 20;
-const HEADER: usize = 16;
+/// The size of the block that follows.
+const HEADER: usize = size_of::<usize>();
+/// Blocks are aligned to this; with their header, they are multiples of it.
+pub const ALIGN: usize = 16;
+/// Freed blocks up to this size are given out again.
+const SMALL: usize = 512;
 const PAGE: usize = 4096;
-/// Sizes the engine's slab allocator asks for.
-const SLAB: std::ops::RangeInclusive<usize> = 3600..=PAGE;
 
 #[repr(C, align(4096))]
 struct Area([u8; SIZE]);
 static mut AREA: Area = Area([0; SIZE]);
 
-/// What is left of where blocks are carved from: slabs off the end, a page each, everything else off the start. Nothing
-/// before the first block.
+/// What is left of where blocks are carved from; nothing before the first block.
 static mut REST: Rest = Rest { next: null_mut(), end: null_mut() };
-/// Head of the list of free slabs; each holds the address of the next.
-static mut FREE_SLABS: *mut u8 = null_mut();
+/// Freed small blocks by size; each holds the address of the next.
+static mut FREE: [*mut u8; SMALL / ALIGN + 1] = [null_mut(); SMALL / ALIGN + 1];
 
 #[derive(Clone, Copy)]
 pub struct Rest {
     pub next: *mut u8,
-    /// On a page's edge.
     pub end: *mut u8,
 }
 
 /// Carves from `rest` from now on. Returns what was left of the memory before.
 pub fn carve_from(rest: Rest) -> Rest {
     unsafe {
-        FREE_SLABS = null_mut();
+        FREE = [null_mut(); _];
         std::mem::replace(&mut *addr_of_mut!(REST), rest)
     }
 }
@@ -47,14 +49,9 @@ fn is_ours(block: *mut u8) -> bool {
     (block as usize).wrapping_sub(addr_of_mut!(AREA) as usize) < SIZE || image::holds(block)
 }
 
-/// Slabs are what begins on a page's edge; nothing else does.
-fn is_slab(block: *mut u8) -> bool {
-    (block as usize).is_multiple_of(PAGE)
-}
-
-/// Size of a block of ours; of what is no slab from the header in front of it.
-unsafe fn size_of(block: *mut u8) -> usize {
-    if is_slab(block) { PAGE } else { unsafe { *(block.sub(HEADER) as *const usize) } }
+/// Size of a block of ours.
+unsafe fn size_of_block(block: *mut u8) -> usize {
+    unsafe { *(block.sub(HEADER) as *const usize) }
 }
 
 #[cold]
@@ -70,28 +67,43 @@ unsafe fn beyond(size: usize) -> *mut u8 {
     }
 }
 
-/// A block of at least `size` bytes, aligned to 16; null where there is no memory.
+/// A page of the image, cut into free blocks of one size. What a call writes to are objects of few kinds, a word here and
+/// there; each kind on pages of its own makes fewer pages to copy.
+#[cold]
+unsafe fn cut_page(size: usize) {
+    unsafe {
+        let page = REST.end.map_addr(|address| (address - PAGE) & !(PAGE - 1));
+        REST.end = page;
+        for at in (0..PAGE / (HEADER + size)).rev() {
+            let header = page.add(ALIGN - HEADER + at * (HEADER + size));
+            *(header as *mut usize) = size;
+            dealloc(header.add(HEADER));
+        }
+    }
+}
+
+/// A block of at least `size` bytes; null where there is no memory.
 pub unsafe fn alloc(size: usize) -> *mut u8 {
     unsafe {
-        let size = (size.max(1) + 15) & !15;
-        let is_for_slab = SLAB.contains(&size);
-        if is_for_slab && !FREE_SLABS.is_null() {
-            let slab = FREE_SLABS;
-            FREE_SLABS = *(slab as *const *mut u8);
-            return slab;
+        // One less than a multiple of ALIGN, counted in headers.
+        let size = (size + HEADER).next_multiple_of(ALIGN) - HEADER;
+        if size < SMALL {
+            let free = &mut *addr_of_mut!(FREE[size / ALIGN]);
+            if free.is_null() && image::is_building() && (REST.end as usize) - (REST.next as usize) > 2 * PAGE {
+                cut_page(size);
+            }
+            if !free.is_null() {
+                let block = *free;
+                *free = *(block as *const *mut u8);
+                return block;
+            }
         }
-        if (REST.end as usize) - (REST.next as usize) < 2 * HEADER + size.max(PAGE) {
+        if (REST.end as usize) - (REST.next as usize) < ALIGN + HEADER + size {
             return beyond(size);
         }
-        if is_for_slab {
-            REST.end = REST.end.sub(PAGE);
-            return REST.end;
-        }
-        if is_slab(REST.next.add(HEADER)) {
-            REST.next = REST.next.add(HEADER);
-        }
-        let block = REST.next.add(HEADER);
-        *(REST.next as *mut usize) = size;
+        // The first block of an area stands a header off; every other follows on.
+        let block = REST.next.add(HEADER).map_addr(|address| address.next_multiple_of(ALIGN));
+        *(block.sub(HEADER) as *mut usize) = size;
         REST.next = block.add(size);
         block
     }
@@ -101,9 +113,10 @@ pub unsafe fn dealloc(block: *mut u8) {
     unsafe {
         if !is_ours(block) {
             libc::free(block as *mut libc::c_void);
-        } else if is_slab(block) {
-            *(block as *mut *mut u8) = FREE_SLABS;
-            FREE_SLABS = block;
+        } else if size_of_block(block) < SMALL {
+            let free = &mut *addr_of_mut!(FREE[size_of_block(block) / ALIGN]);
+            *(block as *mut *mut u8) = *free;
+            *free = block;
         }
     }
 }
@@ -117,7 +130,7 @@ pub unsafe fn realloc(block: *mut u8, size: usize) -> *mut u8 {
         if !is_ours(block) {
             return libc::realloc(block as *mut libc::c_void, size) as *mut u8;
         }
-        let held = size_of(block);
+        let held = size_of_block(block);
         if size <= held {
             return block;
         }
@@ -157,7 +170,7 @@ unsafe impl Allocator for Arena {
 
     unsafe fn usable_size(block: *mut u8) -> usize {
         unsafe {
-            if is_ours(block) { size_of(block) } else { libc::malloc_usable_size(block as *mut libc::c_void) }
+            if is_ours(block) { size_of_block(block) } else { libc::malloc_usable_size(block as *mut libc::c_void) }
         }
     }
 }

@@ -39,19 +39,16 @@ fn patiently(ask: impl Fn() -> *mut u8) -> *mut u8 {
     if block.is_null() { ask_again(ask) } else { block }
 }
 
-/// What a block of the arena is aligned to.
-const ALIGNED: usize = 16;
-
 unsafe impl GlobalAlloc for Patient {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        patiently(|| unsafe { if layout.align() > ALIGNED { System.alloc(layout) } else { arena::alloc(layout.size()) } })
+        patiently(|| unsafe { if layout.align() > arena::ALIGN { System.alloc(layout) } else { arena::alloc(layout.size()) } })
     }
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         patiently(|| unsafe {
-            if layout.align() > ALIGNED { System.realloc(block, layout, size) } else { arena::realloc(block, size) }
+            if layout.align() > arena::ALIGN { System.realloc(block, layout, size) } else { arena::realloc(block, size) }
         })
     }
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        unsafe { if layout.align() > ALIGNED { System.dealloc(block, layout) } else { arena::dealloc(block) } }
+        unsafe { if layout.align() > arena::ALIGN { System.dealloc(block, layout) } else { arena::dealloc(block) } }
     }
 }
