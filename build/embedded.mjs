@@ -1,7 +1,7 @@
 // The embedded engine: bundle, compile to bytecode, link into the Rust program in host/.
 import { appendFileSync, existsSync, mkdirSync, rmSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { spawnSync } from "node:child_process";
 import { build as esbuild } from "esbuild";
 import { execa } from "execa";
@@ -37,7 +37,11 @@ function environmentFor(triple) {
     "-Crelocation-model=static",
     ...maps.map(([from, to]) => `--remap-path-prefix=${from}=${to}`),
   ];
-  const cflags = ["-U_FORTIFY_SOURCE", "-D__SANITIZE_ADDRESS__", ...maps.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`)];
+  const cflags = [
+    "-U_FORTIFY_SOURCE",
+    "-D__SANITIZE_ADDRESS__",
+    ...maps.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`),
+  ];
   const key = triple.replaceAll("-", "_");
   const cross = triple.startsWith("aarch64") && process.arch !== "arm64";
   const compiler = cross ? "aarch64-linux-gnu-gcc" : triple.endsWith("musl") && runs("musl-gcc") ? "musl-gcc" : "gcc";
@@ -90,9 +94,9 @@ async function bundle(facts) {
 
 const lastResort = ['{"cniVersion":"1.1.0","code":999,"msg":', "}\n"];
 
-/** The Rust source that carries the bytecode; main.rs includes it. */
-function writeTable(bytecode) {
-  const table = join(work, "table.rs");
+/** The Rust source that carries the bytecode, which main.rs includes, in this directory. */
+function writeTable(directory, bytecode) {
+  const table = join(directory, "table.rs");
   const main = bytecode === undefined ? "&[]" : `include_bytes!(${JSON.stringify(bytecode)})`;
   const quoted = lastResort.map((part) => JSON.stringify(part)).join(", ");
   // An empty engine takes some 0.2 MB; a module read takes four times its bytecode, and a little more.
@@ -106,30 +110,40 @@ function writeTable(bytecode) {
   return table;
 }
 
+/** What rustc calls this machine and the target. */
+function triplesFor(target) {
+  const here = process.arch === "arm64" ? "aarch64" : "x86_64";
+  const [home, goal] = [here, target].map((arch) =>
+    [`${arch}-unknown-linux-musl`, `${arch}-unknown-linux-gnu`].find(hasTarget),
+  );
+  if (home === undefined || goal === undefined)
+    throw new Error(`rustc has no library for ${target}: rustup target add ${target}-unknown-linux-musl`);
+  return { home, goal };
+}
+
+/** Links a module of JavaScript into the Rust program. Returns the blank executable; the next call replaces it. */
+export async function linkBlank(script, target) {
+  const { home, goal } = triplesFor(target);
+  const directory = dirname(script);
+  const compile = await cargo(home, "compile", writeTable(directory));
+  const bytecode = `${script}.bc`;
+  await execa(compile, ["main.js", script, bytecode], { stderr: "inherit" });
+  return cargo(goal, "plugin", writeTable(directory, bytecode));
+}
+
 /** Returns the finished executable. */
 export async function buildEmbedded(facts) {
   const { buildId, target } = facts;
   mkdirSync(work, { recursive: true });
-  const here = process.arch === "arm64" ? "aarch64" : "x86_64";
-  const tripleFor = (arch) => [`${arch}-unknown-linux-musl`, `${arch}-unknown-linux-gnu`].find(hasTarget);
-  const [home, goal] = [tripleFor(here), tripleFor(target)];
-  if (home === undefined || goal === undefined)
-    throw new Error(`rustc has no library for ${target}: rustup target add ${target}-unknown-linux-musl`);
-  if (!goal.endsWith("musl"))
+  if (!triplesFor(target).goal.endsWith("musl"))
     console.log(
       `no musl here (rustup target add ${target}-unknown-linux-musl): linking glibc, larger and slower to start`,
     );
-
-  console.log("bundling the TypeScript, compiling it to bytecode");
-  const script = await bundle(facts);
-  const compile = await cargo(home, "compile", writeTable());
-  const bytecode = `${script}.bc`;
-  await execa(compile, ["main.js", script, bytecode], { stderr: "inherit" });
-  console.log(`linking for ${goal}`);
-  const linked = await cargo(goal, "plugin", writeTable(bytecode));
+  console.log("bundling the TypeScript, compiling it to bytecode, linking");
+  const blank = await linkBlank(await bundle(facts), target);
   const executable = join(work, `weft-${target}`);
   rmSync(executable, { force: true });
-  writeImage(linked, target, executable);
+  writeImage(blank, target, executable);
   // A copy of this executable knows another by this last line (lib/cni/delegate.ts).
   appendFileSync(executable, buildMark(buildId));
   checkForPaths(executable);

@@ -1,0 +1,102 @@
+// The heap image: what it holds is the same in every process, and what must differ does. A wrong stack limit or a stray
+// pointer strikes in one start of many, so the executable starts by the thousand.
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, describe, expect, test } from "vitest";
+import { engine, ours } from "../testing/binaries.ts";
+import { homeTarget } from "./engine.mjs";
+import { linkBlank } from "./embedded.mjs";
+import { writeImage } from "./image.mjs";
+
+const directory = mkdtempSync(join(tmpdir(), "weft-image-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** The Node engine has no image. */
+const describeEmbedded = engine === "embedded" ? describe : () => {};
+
+describeEmbedded("the executable", () => {
+  const version =
+    '{"cniVersion":"1.1.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}';
+
+  // A shell starts it, because a test's own process takes longer to start one than it runs. ulimit -s counts kilobytes.
+  const starts = 1500;
+  const loop = (verb: string, expected: string) => `
+    pad=; wrong=0
+    for run in $(seq ${starts}); do
+      pad=$pad$(printf %0$((run % 97))d 0); [ $((run % 83)) -ne 0 ] || pad=
+      got=$(printf '%s' '{"cniVersion":"1.1.0","name":"n","type":"bridge"' | PAD=$pad CNI_COMMAND=${verb} CNI_PATH=/x "$0")
+      [ "$got" = '${expected}' ] || { wrong=$((wrong + 1)); printf '%s\\n' "$got"; }
+    done
+    echo "$wrong wrong"`;
+  const broken = JSON.stringify(
+    {
+      cniVersion: "1.1.0",
+      code: 6,
+      msg: "error unmarshall network config: unexpected end of JSON input",
+      details: "the configuration on standard input is not what JSON or the CNI specification allow at this place",
+    },
+    null,
+    4,
+  );
+
+  test.each([
+    ["as it is", ""],
+    ["with a stack of 300 KB", "ulimit -s 300"],
+    ["with a stack without end", "ulimit -s unlimited"],
+    ["with 16 MB of address space", "ulimit -v 16384"],
+  ])(
+    "started %s by the thousand, answers and refuses alike",
+    async (_how, limit) => {
+      for (const [verb, expected] of [
+        ["VERSION", version],
+        ["STATUS", broken],
+      ] as const) {
+        const { stdout } = await execa("sh", ["-c", `${limit}\n${loop(verb, expected)}`, join(ours, "bridge")]);
+        expect(stdout).toBe("0 wrong");
+      }
+    },
+    120_000,
+  );
+
+  test("a blank one is refused what must not be in an image, and runs as any other", async () => {
+    const script = `
+      import { getenv, write } from "host";
+      const told = [];
+      for (const each of [() => getenv("HOME"), () => Math.random()]) {
+        try { each(); told.push("nothing"); } catch (error) { told.push(error.message); }
+      }
+      export default () => { write(1, told.join("; ") + "; " + getenv("HOME")); return 3; };`;
+    writeFileSync(join(directory, "main.js"), script);
+    const blank = await linkBlank(join(directory, "main.js"), homeTarget);
+    copyFileSync(blank, join(directory, "blank"));
+    writeImage(blank, homeTarget, join(directory, "imaged"));
+    for (const name of ["blank", "imaged"]) {
+      const done = await execa(join(directory, name), { env: { HOME: "/here" }, extendEnv: false, reject: false });
+      expect(done).toMatchObject({
+        exitCode: 3,
+        stdout: "a module calls the host while it is read: see docs/host.md; not a function; /here",
+      });
+    }
+  }, 120_000);
+});
+
+describe("the build", () => {
+  function blankThatPrints(text: string): string {
+    const file = join(directory, "prints");
+    writeFileSync(file, `#!/bin/sh\n${text}\n`);
+    chmodSync(file, 0o755);
+    return file;
+  }
+
+  test("refuses two images that differ", () => {
+    const blank = blankThatPrints('printf "0000000011111111%s" "$PAD"');
+    expect(() => writeImage(blank, homeTarget, join(directory, "out"))).toThrow("two runs made different heap images");
+  });
+
+  test("says what kept an image from being made", () => {
+    const blank = blankThatPrints("echo 'no room' >&2; exit 1");
+    expect(() => writeImage(blank, homeTarget, join(directory, "out"))).toThrow("no room");
+  });
+});
