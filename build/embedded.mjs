@@ -97,12 +97,13 @@ const lastResort = ['{"cniVersion":"1.1.0","code":999,"msg":', "}\n"];
 /** The Rust source that carries the bytecode, which main.rs includes, in this directory. */
 function writeTable(directory, bytecode) {
   const table = join(directory, "table.rs");
+  const length = bytecode === undefined ? 0 : statSync(bytecode).size;
   const main = bytecode === undefined ? "&[]" : `include_bytes!(${JSON.stringify(bytecode)})`;
   const quoted = lastResort.map((part) => JSON.stringify(part)).join(", ");
   // An empty engine takes some 0.2 MB; a module read takes four times its bytecode, and a little more.
-  const imageSize = bytecode === undefined ? 0 : (1 << 18) + Math.ceil((statSync(bytecode).size * 4.5) / 4096) * 4096;
+  const imageSize = (1 << 18) + Math.ceil((length * 4.5) / 4096) * 4096;
   const lines = [
-    `pub const MAIN: &[u8] = ${main};`,
+    `pub const MAIN: &[u8; ${length}] = ${main};`,
     `pub const LAST_RESORT: (&str, &str) = (${quoted});`,
     `pub const IMAGE_SIZE: usize = ${imageSize};`,
   ];

@@ -20,6 +20,7 @@ const HEADER: usize = size_of::<usize>();
 pub const ALIGN: usize = 16;
 /// Freed blocks up to this size are given out again.
 const SMALL: usize = 512;
+const SIZES: usize = SMALL / ALIGN;
 const PAGE: usize = 4096;
 
 #[repr(C, align(4096))]
@@ -29,7 +30,7 @@ static mut AREA: Area = Area([0; SIZE]);
 /// What is left of where blocks are carved from; nothing before the first block.
 static mut REST: Rest = Rest { next: null_mut(), end: null_mut() };
 /// Freed small blocks by size; each holds the address of the next.
-static mut FREE: [*mut u8; SMALL / ALIGN + 1] = [null_mut(); SMALL / ALIGN + 1];
+static mut FREE: [*mut u8; SIZES] = [null_mut(); SIZES];
 
 #[derive(Clone, Copy)]
 pub struct Rest {
@@ -40,9 +41,13 @@ pub struct Rest {
 /// Carves from `rest` from now on. Returns what was left of the memory before.
 pub fn carve_from(rest: Rest) -> Rest {
     unsafe {
-        FREE = [null_mut(); _];
+        FREE = [null_mut(); SIZES];
         std::mem::replace(&mut *addr_of_mut!(REST), rest)
     }
+}
+
+pub fn rest() -> Rest {
+    unsafe { REST }
 }
 
 fn is_ours(block: *mut u8) -> bool {

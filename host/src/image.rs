@@ -5,21 +5,29 @@
 //! start. Called by the name "write-image", a blank one prints the section instead; the build (build/image.mjs) puts that
 //! into a copy. docs/host.md says what follows for the TypeScript.
 
-use crate::arena::{Rest, carve_from};
+use crate::arena::{self, Rest, carve_from};
+use crate::carried;
 use std::hint::black_box;
 use std::ptr::{addr_of_mut, null_mut};
 
 /// Whole pages, which the build has counted by the bytecode there is to read.
 const SIZE: usize = crate::carried::IMAGE_SIZE;
+const BYTECODE: usize = carried::MAIN.len();
+/// The heap of a module that is read but not yet run is one third large blocks and two thirds small ones.
+const LOW: usize = SIZE * 28 / 100 / 8 * 8 - size_of::<usize>();
+const HIGH: usize = SIZE - size_of::<usize>() - LOW - BYTECODE;
 
+/// The heap grows from both ends. The bytecode is nothing any more once it is read, so it lies where the heap comes last.
 #[repr(C, align(4096))]
 struct Image {
     /// Address of what `make` made, somewhere in the heap; 0 in a blank executable.
     root: usize,
-    heap: [u8; SIZE - size_of::<usize>()],
+    low: [u8; LOW],
+    bytecode: [u8; BYTECODE],
+    high: [u8; HIGH],
 }
 #[unsafe(link_section = ".image")]
-static mut IMAGE: Image = Image { root: 0, heap: [0; SIZE - size_of::<usize>()] };
+static mut IMAGE: Image = Image { root: 0, low: [0; LOW], bytecode: *carried::MAIN, high: [0; HIGH] };
 
 static mut BUILDING: bool = false;
 
@@ -50,10 +58,24 @@ pub fn must_not_be_full() {
     }
 }
 
+/// The compiled script, until the heap needs its place.
+pub fn bytecode() -> &'static [u8] {
+    unsafe { &*addr_of_mut!((*image()).bytecode) }
+}
+
+/// Checks, once the bytecode is read, that the heap had not reached it.
+pub fn bytecode_was_read() {
+    let place = bytecode().as_ptr_range();
+    let rest = arena::rest();
+    if is_building() && (rest.next.cast_const() > place.start || rest.end.cast_const() < place.end) {
+        crate::last_resort("\"the heap image reached the bytecode: move it, or raise imageSize in build/embedded.mjs\"");
+    }
+}
+
 /// Makes the heap. Returns what of the image is not used.
 fn fill<T>(make: fn() -> T) -> Rest {
     unsafe {
-        let room = Rest { next: addr_of_mut!((*image()).heap).cast(), end: image().add(1).cast() };
+        let room = Rest { next: addr_of_mut!((*image()).low).cast(), end: image().add(1).cast() };
         let before = carve_from(room);
         BUILDING = true;
         (*image()).root = Box::into_raw(Box::new(make())) as usize;

@@ -42,7 +42,11 @@ impl Loader for Modules {
         match name {
             "host" => Module::declare_def::<sys::Host, _>(ctx.clone(), name),
             // SAFETY: compiled by this very engine in the build that made this executable, and never read from disk.
-            "main.js" => unsafe { Module::load(ctx.clone(), carried::MAIN) },
+            "main.js" => {
+                let loaded = unsafe { Module::load(ctx.clone(), image::bytecode()) };
+                image::bytecode_was_read();
+                loaded
+            }
             _ => Err(Error::new_loading(name)),
         }
     }
