@@ -60,7 +60,7 @@ describe("replace", () => {
 
   test("syncs the file before it gets its name, and the directory after", () => {
     expect(callsOf((over) => over.replace(at("list"), "new", 0o644))).toEqual(
-      "random open fchmod write fsync close rename open fsync close".split(" "),
+      "readdir random open flock fchmod write fsync rename close open fsync close".split(" "),
     );
   });
 
@@ -72,6 +72,61 @@ describe("replace", () => {
     expect(fs.readFileSync(at("list"), "utf8")).toBe("old");
     expect(fs.readdirSync(directory)).toEqual(["list"]);
     expect(openDescriptors()).toBe(before);
+  });
+});
+
+describe("what a killed writer left", () => {
+  const temporaries = () => fs.readdirSync(directory).filter((name) => name.startsWith("."));
+
+  test("is removed by the next, be it over the same file or another; a living writer's stays", () => {
+    fs.writeFileSync(at(".0123456789abcdef.tmp"), "torn");
+    fs.writeFileSync(at(".0123456789abcdef"), "an operator's");
+    files.replace(at("list"), "new", 0o644);
+    expect(temporaries()).toEqual([".0123456789abcdef"]);
+    fs.writeFileSync(at(".0123456789abcdef.tmp"), "torn");
+    let during: string[] = [];
+    const nosy = filesOver({
+      ...sys,
+      write: (...args) => {
+        during = temporaries();
+        files.removeAbandoned(directory);
+        sys.write(...args);
+      },
+    });
+    nosy.replace(at("list"), "newer", 0o644);
+    expect(during).toHaveLength(2);
+    expect(fs.readFileSync(at("list"), "utf8")).toBe("newer");
+    expect(temporaries()).toEqual([".0123456789abcdef"]);
+  });
+
+  test("where files have no names, the first file is no temporary's", () => {
+    fs.writeFileSync(at(".0123456789abcdef.tmp"), "torn");
+    filesOver({ ...sys, ...withoutUnnamed })
+      .prepare(directory, "text", 0o600)
+      .discard();
+    expect(temporaries()).toEqual([]);
+  });
+
+  test("one that was taken for left behind before it was locked is written again", () => {
+    let locked = 0;
+    const unlucky = filesOver({
+      ...sys,
+      flock: (...args) => {
+        if (locked++ === 0) for (const name of temporaries()) fs.unlinkSync(at(name));
+        return sys.flock(...args);
+      },
+    });
+    unlucky.replace(at("list"), "new", 0o644);
+    expect(fs.readFileSync(at("list"), "utf8")).toBe("new");
+    expect(locked).toBe(2);
+    expect(temporaries()).toEqual([]);
+  });
+
+  test("one that cannot be removed keeps nobody from writing, and is told where it is asked for", () => {
+    fs.mkdirSync(at(".0123456789abcdef.tmp"));
+    files.replace(at("list"), "new", 0o644);
+    expect(fs.readFileSync(at("list"), "utf8")).toBe("new");
+    expect(() => files.removeAbandoned(directory)).toThrow(`${at(".0123456789abcdef.tmp")}: `);
   });
 });
 

@@ -25,6 +25,9 @@ const S_IFREG = 0o100000;
 const defaultMaxBytes = 1 << 20;
 const copiedAtOnce = 256 << 10;
 
+const isTemporary = /^\.[\da-f]{16}\.tmp$/;
+const replaceAttempts = 3;
+
 function directoryOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash < 0 ? "." : path.slice(0, slash) || "/";
@@ -60,9 +63,54 @@ export function filesOver(sys: Sys): Files {
     withFile(path, O_RDONLY, 0, (fd) => sys.fsync(fd));
   }
 
-  /** The dot keeps readers that look for addresses away from it. */
-  const temporaryName = (directory: string): string =>
-    `${directory}/.${Array.from(sys.random(8), (byte) => byte.toString(16).padStart(2, "0")).join("")}.tmp`;
+  /**
+   * A new file under a name whose dot keeps readers away. It is locked for as long as its writer lives, by which
+   * removeAbandoned tells it from what a writer left that was killed.
+   */
+  function openTemporary(directory: string, mode: number): { path: string; fd: number } {
+    try {
+      removeAbandoned(directory);
+    } catch (error) {
+      // What others left keeps nobody from writing.
+      if (!isSystemError(error)) throw error;
+    }
+    const random = Array.from(sys.random(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const path = `${directory}/.${random}.tmp`;
+    const fd = sys.open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+    try {
+      // Not ours at once: then somebody removes it this very moment, and its renaming is tried again.
+      sys.flock(fd, 0);
+    } catch (error) {
+      sys.close(fd);
+      remove(path);
+      throw error;
+    }
+    return { path, fd };
+  }
+
+  /** None in a directory that is not there. */
+  function namesIn(directory: string): string[] {
+    try {
+      return sys.readdir(directory);
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+      throw error;
+    }
+  }
+
+  function removeAbandoned(directory: string): void {
+    for (const name of namesIn(directory).filter((each) => isTemporary.test(each))) {
+      const path = `${directory}/${name}`;
+      try {
+        withFile(path, O_RDONLY, 0, (fd) => {
+          if (sys.flock(fd, 0)) remove(path);
+        });
+      } catch (error) {
+        // Its writer has renamed it meanwhile.
+        if (!isErrno(error, "ENOENT")) throw error;
+      }
+    }
+  }
 
   /** What openUnnamed says where the file system, or a kernel before 3.11, knows no nameless files. */
   const knowsNoUnnamed = (error: unknown): boolean => isErrno(error, "EOPNOTSUPP", "EISDIR", "EINVAL");
@@ -75,8 +123,7 @@ export function filesOver(sys: Sys): Files {
       fd = sys.openUnnamed(directory, mode);
     } catch (error) {
       if (!knowsNoUnnamed(error)) throw error;
-      path = temporaryName(directory);
-      fd = sys.open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+      ({ path, fd } = openTemporary(directory, mode));
     }
     const drop = () => {
       sys.close(fd);
@@ -176,16 +223,18 @@ export function filesOver(sys: Sys): Files {
 
     replace(path, text, mode) {
       const directory = directoryOf(path);
-      const temporary = temporaryName(directory);
-      try {
-        withFile(temporary, O_WRONLY | O_CREAT | O_EXCL, mode, (fd) => {
-          fill(fd, text, mode, path);
-          sys.fsync(fd);
-        });
-        sys.rename(temporary, path);
-      } catch (error) {
-        remove(temporary);
-        throw error;
+      for (let attempt = 1; ; attempt++) {
+        const temporary = openTemporary(directory, mode);
+        try {
+          fill(temporary.fd, text, mode, path);
+          sys.fsync(temporary.fd);
+          sys.rename(temporary.path, path);
+          break;
+        } catch (error) {
+          if (remove(temporary.path) || attempt === replaceAttempts || !isErrno(error, "ENOENT")) throw error;
+        } finally {
+          sys.close(temporary.fd);
+        }
       }
       syncDirectory(directory);
     },
@@ -235,6 +284,7 @@ export function filesOver(sys: Sys): Files {
     syncDirectory,
     makeDirectory,
     remove,
+    removeAbandoned,
 
     list: (path) => sys.readdir(path),
 

@@ -67,6 +67,11 @@ export interface Files {
   makeDirectory(path: string, mode: number): void;
   /** false when there was no such file. */
   remove(path: string): boolean;
+  /**
+   * Removes the temporaries of writers that were killed in `replace`, or in `prepare` where files without a name cannot be
+   * had; each of these does so first. Those of writers that live stay.
+   */
+  removeAbandoned(directory: string): void;
   /** The last `length` bytes of a file, as text. */
   readEnd(path: string, length: number): string;
   /** Names in a directory, unsorted. */

@@ -23,4 +23,10 @@ export async function del(request: AttachmentRequest<FlannelConf>, host: Host): 
     throw inContext(error, "failed to delegate delete", host);
   }
   if (saved !== undefined) host.files.remove(saved.path);
+  try {
+    host.files.removeAbandoned(conf.dataDir);
+  } catch (error) {
+    // It was no part of this attachment, and holds up nobody.
+    host.log(`flannel: what a killed call left stays: ${(error as Error).message}`);
+  }
 }

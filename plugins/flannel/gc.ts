@@ -35,6 +35,7 @@ export async function gc(request: GcRequest<FlannelConf>, host: Host): Promise<v
       throw inContext(error, "failed to delegate gc", host);
     }
   });
+  faults.attempt(() => host.files.removeAbandoned(conf.dataDir));
   faults.end();
 }
 

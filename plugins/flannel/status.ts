@@ -24,7 +24,9 @@ function delegateOf(request: Request<FlannelConf>, host: Host): DelegateConf {
   } catch (cause) {
     if (!(cause instanceof CniError)) throw cause;
     // Packets of the pods that run may go nowhere as well: without flanneld nobody carries them.
-    const running = listSaved(conf.dataDir, host).length > 0;
+    const running = listSaved(conf.dataDir, host).some(
+      (saved) => saved.text !== undefined && saved.fields.name === network,
+    );
     throw new CniError(running ? "unavailableExistingImpaired" : "unavailable", cause.message, {
       details: cause.details,
       cause,

@@ -26,5 +26,6 @@ export function gc({ conf, valid }: GcRequest<HostLocalConf>, host: Host): void 
         if (holding !== undefined && !stays(holding.owner)) store.free(name);
       });
   });
+  faults.attempt(() => host.files.removeAbandoned(conf.directory));
   faults.end();
 }
