@@ -273,16 +273,20 @@ fn files_containing<'js>(ctx: Ctx<'js>, path: String, wanted: String) -> Result<
         }
         let name = entry.file_name();
         let c_name = CString::new(name.as_bytes()).unwrap_or_default();
-        let fd = match retried(|| open_at(directory.as_raw_fd(), c_name.as_ptr(), libc::O_RDONLY, 0)) {
-            Ok(fd) => fd as i32,
+        let got = match retried(|| open_at(directory.as_raw_fd(), c_name.as_ptr(), libc::O_RDONLY, 0)) {
+            Ok(fd) => {
+                let fd = fd as i32;
+                let got = retried(|| unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) } as i64);
+                close(fd);
+                got
+            }
             // Removed since the directory was read.
             Err(libc::ENOENT) => continue,
-            Err(errno) => return Err(fail(errno, &format!("{path}/{}", name.to_string_lossy()))),
+            Err(errno) => Err(errno),
         };
-        let got = retried(|| unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) } as i64);
-        close(fd);
-        let got = got.map_err(|errno| fail(errno, &format!("{path}/{}", name.to_string_lossy())))? as usize;
-        if buffer[..got].windows(wanted.len().max(1)).any(|window| window == wanted.as_bytes()) {
+        // One that cannot be read may contain it.
+        let holds = |got: i64| buffer[..got as usize].windows(wanted.len().max(1)).any(|window| window == wanted.as_bytes());
+        if got.map_or(true, holds) {
             found.set(count, name.to_string_lossy().into_owned())?;
             count += 1;
         }

@@ -40,6 +40,7 @@ const numbers = {
   ENOTEMPTY: 39,
   ELOOP: 40,
   EPROTO: 71,
+  EBADMSG: 74,
   EOVERFLOW: 75,
   ERESTART: 85,
   EMSGSIZE: 90,
@@ -57,6 +58,7 @@ const numbers = {
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
   ESTALE: 116,
+  EUCLEAN: 117,
   EDQUOT: 122,
 } as const;
 
@@ -99,6 +101,7 @@ const texts: Readonly<Record<number, string>> = {
   39: "directory not empty",
   40: "too many levels of symbolic links",
   71: "protocol error",
+  74: "bad message",
   75: "value too large for defined data type",
   85: "interrupted system call should be restarted",
   90: "message too long",
@@ -116,6 +119,7 @@ const texts: Readonly<Record<number, string>> = {
   111: "connection refused",
   113: "no route to host",
   116: "stale file handle",
+  117: "structure needs cleaning",
   122: "disk quota exceeded",
 };
 

@@ -76,7 +76,10 @@ export interface Files {
   readEnd(path: string, length: number): string;
   /** Names in a directory, unsorted. */
   list(path: string): string[];
-  /** Names of the regular files in a directory whose first 4 KiB contain the text: one call for ten thousand files. */
+  /**
+   * Names of the regular files in a directory whose first 4 KiB contain the text, and of those that could not be read: who
+   * reads one of these again is told why. One call for ten thousand files.
+   */
   containing(path: string, text: string): string[];
   /** The path, without symlinks, of a file that may be executed; undefined where there is none. */
   executable(path: string): string | undefined;

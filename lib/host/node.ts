@@ -85,7 +85,7 @@ function readAll(fd: number, max: number, path: string): string {
   }
 }
 
-/** Whether the file's first 4 KiB contain the text; false too where it was removed since the directory was read. */
+/** Whether the file's first 4 KiB contain the text, or cannot be read; false where it was removed since the directory was read. */
 function holds(path: string, text: string): boolean {
   try {
     return reading(path, (fd) => {
@@ -93,8 +93,7 @@ function holds(path: string, text: string): boolean {
       return bytes.subarray(0, fs.readSync(fd, bytes)).includes(text);
     });
   } catch (error) {
-    if (isErrno(error, "ENOENT")) return false;
-    throw error;
+    return !isErrno(error, "ENOENT");
   }
 }
 

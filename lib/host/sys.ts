@@ -47,7 +47,7 @@ export interface Sys {
   readlink(path: string): string;
   /** Names in a directory, without "." and "..", in the order the kernel gives. */
   readdir(path: string): string[];
-  /** Names of the regular files in a directory whose first 4 KiB contain the text. */
+  /** Names of the regular files in a directory whose first 4 KiB contain the text, or cannot be read. */
   filesContaining(path: string, text: string): string[];
   /** stat(2), or lstat(2) where a symlink itself is meant: [st_dev, st_ino, st_mode, st_size, mtime in ms with a fraction]; dev and ino as decimal text. */
   stat(path: string, follow: boolean): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];

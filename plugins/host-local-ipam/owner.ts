@@ -9,9 +9,9 @@ export interface NamedOwner {
 /**
  * "empty": what a crash or a power loss left of a file. Every writer fills its file while it holds the store's lock, so
  * under the lock nobody is about to. "nobody": text that is no owner. "no file": a directory or the like, which no
- * plugin made; it takes the address all the same.
+ * plugin made; it takes the address all the same. "unreadable": the disk does not say, and it may be anybody.
  */
-export type Owner = NamedOwner | "empty" | "nobody" | "no file";
+export type Owner = NamedOwner | "empty" | "nobody" | "no file" | "unreadable";
 
 /** Reads the content of an address's file; white space round it does not count, and a plain newline is as good. */
 export function parseOwner(content: string): Owner {

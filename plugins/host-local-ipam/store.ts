@@ -8,7 +8,7 @@
 // Methods that need the lock exist only while it is held.
 import { takeLock } from "../../lib/cni/lock.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
-import { isErrno } from "../../lib/host/errno.ts";
+import { isErrno, type SystemError } from "../../lib/host/errno.ts";
 import type { FileLock, Host, PreparedFile } from "../../lib/host/host.ts";
 import { formatIp, parseIp, type Ip } from "../../lib/ip/ip.ts";
 import { namedOwner, parseOwner, type Owner } from "./owner.ts";
@@ -18,6 +18,8 @@ const lockMode = 0o750;
 const fileMode = 0o600;
 /** No file of ours is longer: an owner is a container id and the name of an interface. */
 const maxBytes = 4096;
+
+const isBrokenDisk = (error: unknown): error is SystemError => isErrno(error, "EIO", "EBADMSG", "EUCLEAN");
 
 /** An address that is taken. */
 export interface Holding {
@@ -33,9 +35,9 @@ export interface Holding {
 export interface StoreView {
   /** The names of all files, addresses or not. */
   names(): readonly string[];
-  /** Who holds the address of this name. Undefined where the name is no address, and where nobody does by now. */
+  /** Who holds the address of this name. Undefined where the name is no address, and where nobody does by now. Throws where the disk does not say. */
   holding(name: string): Holding | undefined;
-  /** Everything that is held. Reads every file: for questions that come up rarely. */
+  /** Everything that is held, be it "unreadable" by whom. Reads every file: for questions that come up rarely. */
   holdings(): Holding[];
 }
 
@@ -82,10 +84,9 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
     }
   }
 
-  function holdingOf(name: string): Holding | undefined {
-    const ip = parseIp(name);
-    const stat = ip === undefined ? undefined : files.stat(pathOf(name));
-    if (ip === undefined || stat === undefined) return undefined;
+  function lookAt(name: string, ip: Ip): Holding | undefined {
+    const stat = files.stat(pathOf(name));
+    if (stat === undefined) return undefined;
     const { kind, size, mtimeMs: writtenMs } = stat;
     if (kind !== "file") return { name, ip, owner: "no file", writtenMs };
     if (size > maxBytes) return { name, ip, owner: "nobody", writtenMs };
@@ -97,7 +98,30 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
     }
   }
 
-  const holdingsIn = (names: readonly string[]): Holding[] => names.flatMap((name) => holdingOf(name) ?? []);
+  /** A fault that passes is none. */
+  function holdingOf(name: string): Holding | undefined {
+    const ip = parseIp(name);
+    if (ip === undefined) return undefined;
+    try {
+      return lookAt(name, ip);
+    } catch (error) {
+      if (!isBrokenDisk(error)) throw error;
+      return lookAt(name, ip);
+    }
+  }
+
+  /** One file that a broken disk does not give back is not the end of the network: it takes its address, and no more. */
+  const holdingsIn = (names: readonly string[]): Holding[] =>
+    names.flatMap((name) => {
+      try {
+        return holdingOf(name) ?? [];
+      } catch (error) {
+        const ip = parseIp(name);
+        if (ip === undefined || !isBrokenDisk(error)) throw error;
+        host.log(`host-local: ${error.message}: for whom this file takes its address is not known`);
+        return { name, ip, owner: "unreadable" as const, writtenMs: Infinity };
+      }
+    });
 
   /** What lists a directory, of one that may not be there. */
   function listed(list: () => string[]): string[] {
