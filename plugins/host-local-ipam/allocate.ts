@@ -5,7 +5,7 @@ import { equalIps, formatIp, type Ip } from "../../lib/ip/ip.ts";
 import { exhaustion } from "./fullness.ts";
 import { namedOwner } from "./owner.ts";
 import { candidates, formatSet, gives, rangeOf, type Range, type RangeSet } from "./ranges.ts";
-import { leftBehind, withoutTrace } from "./reclaim.ts";
+import { leftBehind, goneByCache } from "./reclaim.ts";
 import type { Holding, LockedStore } from "./store.ts";
 
 export interface Allocation {
@@ -50,7 +50,7 @@ export function allocateNext(pool: Pool, reservation: PreparedFile, set: RangeSe
   const holdings = store.holdings().filter(({ ip }) => gives(set, ip));
   const reclaimed = reclaim(pool, holdings) > 0 ? reserveFirst(store, reservation, set, last) : undefined;
   if (reclaimed !== undefined) return reclaimed;
-  throw exhaustion("ADD", set, holdings, withoutTrace(host, network, holdings), directory);
+  throw exhaustion("ADD", set, holdings, goneByCache(host, network, holdings), directory);
 }
 
 /** Nearly always the first candidate is free; where it is not, one look at the directory tells which are. */

@@ -15,21 +15,21 @@ export function takenIn(set: RangeSet, names: readonly string[]): number {
   return count;
 }
 
-/** A set has no address left. `holdings` are those of the set, `untraced` those of them whose owner nobody knows. */
+/** A set has no address left. `holdings` are those of the set, `gone` those of them whose owner is, by libcni's cache. */
 export function exhaustion(
   verb: "ADD" | "STATUS",
   set: RangeSet,
   holdings: readonly Holding[],
-  untraced: readonly Holding[],
+  gone: readonly Holding[],
   directory: string,
 ): CniError {
   const ids = new Set(holdings.flatMap(({ owner }) => namedOwner(owner)?.containerId ?? []));
   const nameless = holdings.filter(({ owner }) => namedOwner(owner) === undefined);
   const some = (of: readonly Holding[]) => of.slice(0, 3).map(({ name }) => name) + (of.length > 3 ? ", ..." : "");
   const dead =
-    untraced.length === 0
+    gone.length === 0
       ? ""
-      : `; ${untraced.length} have no live owner in libcni's cache (/var/lib/cni/results): ${some(untraced)}`;
+      : `; ${gone.length} have no live owner in libcni's cache (/var/lib/cni/results): ${some(gone)}`;
   const unread = nameless.length === 0 ? "" : `; ${nameless.length} files name no container: ${some(nameless)}`;
   return new CniError(
     verb === "ADD" ? "internal" : "unavailable",

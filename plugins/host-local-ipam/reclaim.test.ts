@@ -182,7 +182,7 @@ describeWith(["cell", "ip"], "after a reboot", () => {
     expect(store.taken()).toHaveLength(5);
   });
 
-  test("a full range says how many owners nobody knows", async () => {
+  test("a full range says how many owners nobody knows, and nothing where the runtime keeps its results elsewhere", async () => {
     full(1800);
     cached("c2", `/run/netns/${pod}`);
     cached("c3", `/run/netns/${pod}-gone`);
@@ -190,6 +190,10 @@ describeWith(["cell", "ip"], "after a reboot", () => {
     expect(details).toContain(
       "4 have no live owner in libcni's cache (/var/lib/cni/results): 10.9.0.3,10.9.0.4,10.9.0.5, ...",
     );
+    for (const name of fs.readdirSync(results)) fs.rmSync(join(results, name));
+    expect((await refused(booted(hour))).details).not.toContain("libcni's cache");
+    cached("c2", `/run/netns/${pod}`, "eth0", "another");
+    expect((await refused(booted(hour))).details).not.toContain("libcni's cache");
   });
 
   test.each([true, false])("STATUS is content while the next ADD would reclaim (was there one? %s)", async (one) => {

@@ -71,8 +71,17 @@ function cachedNames(host: Host): ReadonlySet<string> {
   }
 }
 
-/** Those of the holdings whose owner has no namespace in libcni's cache. No cache at all says nothing about anyone. */
-export function withoutTrace(host: Host, network: string, holdings: readonly Holding[]): Holding[] {
+/**
+ * Those of the holdings whose owner is gone by libcni's cache, for people to read. Where the cache has nothing of the
+ * network, the runtime keeps it elsewhere: then it says nothing about anyone.
+ */
+export function goneByCache(host: Host, network: string, holdings: readonly Holding[]): Holding[] {
+  const isKept = [...cachedNames(host)].some((name) => name.startsWith(`${network}-`));
+  return isKept ? withoutTrace(host, network, holdings) : [];
+}
+
+/** Those of the holdings whose owner has no namespace in libcni's cache. */
+function withoutTrace(host: Host, network: string, holdings: readonly Holding[]): Holding[] {
   const cached = cachedNames(host);
   const lives = ({ containerId, ifName }: NamedOwner): boolean => {
     const start = `${network}-${containerId}-`;

@@ -6,7 +6,7 @@ import type { Host } from "../../lib/host/host.ts";
 import type { HostLocalConf } from "./conf.ts";
 import { exhaustion, takenIn } from "./fullness.ts";
 import { capacityOf, formatSet, gives, type RangeSet } from "./ranges.ts";
-import { leftBehind, withoutTrace } from "./reclaim.ts";
+import { leftBehind, goneByCache } from "./reclaim.ts";
 import { openStore } from "./store.ts";
 
 /** Fewer free than one in this many is worth a warning. */
@@ -33,7 +33,7 @@ export function status({ conf, network }: Request<HostLocalConf>, host: Host): v
     const left = leftBehind(host, network, holdings, "at any time");
     // Not a refusal: a node that is not ready gets no ADD, which would reclaim them.
     if (left.length === 0)
-      throw exhaustion("STATUS", set, holdings, withoutTrace(host, network, holdings), conf.directory);
+      throw exhaustion("STATUS", set, holdings, goneByCache(host, network, holdings), conf.directory);
     host.log(
       `host-local: warning: every address of range set ${formatSet(set)} is taken; the next ADD reclaims ${left.length} that nobody uses`,
     );
