@@ -41,8 +41,10 @@ export function changesFor(
   // A rule that jumps to a chain which is only now added cannot be there: a chain of thousands need not be read for it.
   const isNew = ({ verdict }: Rule): boolean =>
     typeof verdict !== "string" && "jump" in verdict && missing.has(verdict.jump);
-  const isUnread = ({ chain, owns, rules }: PlannedChain): boolean =>
-    missing.has(chain) || (owns === undefined && rules.every(isNew));
+  const ownsNone = ({ owns }: PlannedChain): boolean =>
+    owns === undefined || (typeof owns === "object" && "jumpsTo" in owns && missing.has(owns.jumpsTo));
+  const isUnread = (planned: PlannedChain): boolean =>
+    missing.has(planned.chain) || (ownsNone(planned) && planned.rules.every(isNew));
   return [
     ...(table === undefined ? [addTable(plan, plan.comment)] : []),
     // A rule may jump to a chain that comes later in the plan: chains first.
@@ -52,7 +54,7 @@ export function changesFor(
     ...plan.chains.flatMap((planned) => {
       const ref = chainRef(plan, planned.chain);
       const seen = isUnread(planned) ? [] : read(ref, planned);
-      return changesOf(ref, differenceOf(planned, seen));
+      return changesOf(ref, differenceOf(planned, seen), planned.first);
     }),
   ];
 }
@@ -76,7 +78,8 @@ export function compare(nft: NftSocket, ...plans: readonly Plan[]): string[] {
 export const remove = (nft: NftSocket, ...removals: readonly Removal[]): boolean =>
   nft.update(() => removals.flatMap((removal) => changesAway(nft, removal)));
 
-function changesAway(nft: NftSocket, { rules = [], chains = [], ...table }: Removal): Request[] {
+/** What `remove` would delete, for an update that changes more than that. */
+export function changesAway(nft: NftSocket, { rules = [], chains = [], ...table }: Removal): Request[] {
   const there = chains.map((chain) => chainRef(table, chain)).filter((ref) => nft.chain.get(ref) !== undefined);
   return [
     ...rules.flatMap(({ chain, ...which }) => {

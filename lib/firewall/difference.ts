@@ -1,12 +1,14 @@
 // What is there beside what should be: the rules that one chain lacks and where they go, and those it has too many.
 import { utf8Bytes } from "../host/utf8.ts";
+import { targetOf } from "../netlink/nft/expr.ts";
 import { addRule, delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
 import { exprsOf, phraseOf, phraseText, type Phrase, type Rule } from "../netlink/nft/phrase.ts";
+import { transportNumber } from "../netlink/nft/match.ts";
 import type { ChainRef } from "../netlink/nft/message.ts";
 import { commentTest } from "../netlink/nft/userdata.ts";
 import { includesBytes } from "../netlink/wire/bytes.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
-import type { PlannedChain } from "./plan.ts";
+import type { Owned, PlannedChain } from "./plan.ts";
 
 /** What makes two rules one: what they do, and whose they are. */
 const identity = (rule: Phrase, comment: string | undefined): string =>
@@ -22,15 +24,28 @@ export function mattersTo({ rules, owns }: PlannedChain): (payload: Uint8Array) 
   const inExprs = rules.some(({ iptables }) => iptables === true);
   const comments = [...new Set(rules.map(({ comment }) => comment))];
   const tests = comments.flatMap((comment) => (comment === undefined ? [] : [commentTest({ is: comment })]));
-  if (owns !== undefined) tests.push(commentTest(owns));
+  if (owns !== undefined && !ownsByRule(owns)) tests.push(commentTest(owns));
+  const target = typeof owns === "object" && "jumpsTo" in owns ? utf8Bytes(`${owns.jumpsTo}\0`) : undefined;
   const bare = comments.includes(undefined);
   // iptables' comments are among the expressions, and of some releases in the user data: either way their bytes are there.
   const texts = comments.flatMap((comment) => (comment === undefined || !inExprs ? [] : [utf8Bytes(comment)]));
   return (payload) => {
+    if (owns === "all" || (target !== undefined && includesBytes(payload, target))) return true;
     if (inExprs) return bare || texts.some((text) => includesBytes(payload, text));
     const userdata = userdataOf(payload);
     return userdata === undefined ? bare : tests.some((test) => test(userdata));
   };
+}
+
+const ownsByRule = (owns: Owned): owns is "all" | { readonly jumpsTo: string } =>
+  owns === "all" || (typeof owns === "object" && "jumpsTo" in owns);
+
+function ownerTest(owns: Owned | undefined): (rule: KernelRule) => boolean {
+  if (owns === undefined) return () => false;
+  if (owns === "all") return () => true;
+  if (ownsByRule(owns)) return ({ exprs }) => targetOf(exprs) === owns.jumpsTo;
+  const test = commentTest(owns);
+  return ({ userdata }) => test(userdata);
 }
 
 export interface Difference {
@@ -48,9 +63,9 @@ export function differenceOf({ rules, owns }: PlannedChain, seen: readonly Kerne
     if (key !== undefined && !first.has(key)) first.set(key, rule.handle);
   }
   const wanted = new Set(rules.map((rule) => identity(rule, rule.comment)));
-  const isOurs = owns === undefined ? () => false : commentTest(owns);
+  const isOurs = ownerTest(owns);
   const surplus = seen.filter((rule) => {
-    if (!isOurs(rule.userdata)) return false;
+    if (!isOurs(rule)) return false;
     const key = identityOf(rule);
     return key === undefined || !wanted.has(key);
   });
@@ -65,8 +80,8 @@ export function differenceOf({ rules, owns }: PlannedChain, seen: readonly Kerne
   return { missing, surplus };
 }
 
-/** The changes that make it so: what has to go first, so that its place is free. */
-export function changesOf(ref: ChainRef, { missing, surplus }: Difference): Request[] {
+/** The changes that make it so: what has to go first, so that its place is free. `first`: see PlannedChain. */
+export function changesOf(ref: ChainRef, { missing, surplus }: Difference, first = false): Request[] {
   return [
     ...surplus.map(({ handle }) => delRule(ref, handle)),
     ...missing.map(({ rule, before }) =>
@@ -74,10 +89,17 @@ export function changesOf(ref: ChainRef, { missing, surplus }: Difference): Requ
         exprs: exprsOf(ref.family, rule),
         comment: rule.iptables === true ? undefined : rule.comment,
         mark: rule.mark,
+        protocol: rule.iptables === true ? protocolOf(rule) : undefined,
         before,
+        first,
       }),
     ),
   ];
+}
+
+function protocolOf({ match }: Rule): number | undefined {
+  const ports = match.find(({ field }) => field === "dport" || field === "dports");
+  return ports?.field === "dport" || ports?.field === "dports" ? transportNumber(ports.is.protocol) : undefined;
 }
 
 /** A missing rule as people read it. */

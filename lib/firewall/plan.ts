@@ -14,9 +14,14 @@ export interface PlannedChain {
    * In this order among each other, wherever other rules stand. Of a rule that is there twice, one is enough.
    */
   readonly rules: readonly Rule[];
-  /** Rules with such a comment are ours alone: those that the plan lacks go away. */
-  readonly owns?: CommentPattern;
+  /** A missing rule comes before all others of the chain, not behind them. */
+  readonly first?: boolean;
+  /** Such rules are ours alone: those that the plan lacks go away. */
+  readonly owns?: Owned;
 }
+
+/** Rules by their comments, by what they jump to, or all of a chain. */
+export type Owned = CommentPattern | { readonly jumpsTo: string } | "all";
 
 /** One table: what it lacks is added, what is in it otherwise stays. */
 export interface Plan extends TableRef {

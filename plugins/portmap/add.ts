@@ -3,6 +3,7 @@
 import { CniError } from "../../lib/cni/error.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result } from "../../lib/cni/result.ts";
+import { Faults } from "../../lib/cni/faults.ts";
 import { Undo } from "../../lib/cni/undo.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { containerAddresses, familiesOf } from "./address.ts";
@@ -11,6 +12,7 @@ import type { PortmapConf } from "./conf.ts";
 import { forgetFlows } from "./flows.ts";
 import { Judge } from "./holder.ts";
 import { allowLocalnet } from "./localnet.ts";
+import { removeRules } from "./remove.ts";
 
 /** Maps the ports to the addresses of the result before it, which it passes on. Without mappings it looks at nothing. */
 export async function add(request: AttachmentRequest<PortmapConf>, host: Host): Promise<Result> {
@@ -25,7 +27,11 @@ export async function add(request: AttachmentRequest<PortmapConf>, host: Host): 
   const backend = chooseBackend(conf, host);
   const undo = new Undo();
   try {
-    undo.push("remove the rules", () => backend.remove({ network, attachment }, host));
+    undo.push("remove the rules", () => {
+      const faults = new Faults(host);
+      removeRules(host, { network, attachment }, addresses, faults);
+      faults.end();
+    });
     backend.ensure({ conf, network, attachment, addresses }, new Judge(host, conf), host);
     if (conf.snat && addresses[4] !== undefined) allowLocalnet(host, addresses[4].ip);
   } catch (error) {

@@ -23,14 +23,11 @@ export interface Compared {
   readonly holders: readonly Holder[];
 }
 
+/** To take rules away there is remove.ts, for both at once: a configuration may have changed since. */
 export interface RulesBackend {
-  /** Makes all of it or nothing, in each family; what is there stays. Throws what the judge throws. */
+  /** Makes what is missing and nothing twice. What was made before it fails is for the caller to take away. */
   ensure(wanted: Wanted, judge: Judge, host: Host): void;
   compare(wanted: Wanted, host: Host): Compared;
-  /** Takes an attachment's rules away, whatever made them; fine where there are none, or no such backend. */
-  remove(owner: Owner, host: Host): void;
-  /** Takes away the rules of a network's attachments that are none of the valid. */
-  removeStale(network: string, valid: readonly Attachment[], host: Host): void;
   /** Throws a CniError (50) where `ensure` could not work, or one (7) where it cannot do what is configured. */
   checkUsable(conf: PortmapConf, host: Host): void;
 }

@@ -7,8 +7,7 @@ import { refuseOtherBackends, type PortmapConf } from "./conf.ts";
 import { iptables } from "./iptables-backend.ts";
 import { nftables } from "./nft-backend.ts";
 
-/** Both, for what has to be cleaned up wherever it is. */
-export const backends: Readonly<Record<Backend, RulesBackend>> = { nftables, iptables };
+const backends: Readonly<Record<Backend, RulesBackend>> = { nftables, iptables };
 
 /** Throws a CniError (7) where conditions are in the words of the other. */
 export function chooseBackend(conf: PortmapConf, host: Host): RulesBackend {

@@ -3,14 +3,29 @@
 import { Faults } from "../../lib/cni/faults.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { backends } from "./choose.ts";
+import { containerAddresses, type Addresses } from "./address.ts";
 import type { PortmapConf } from "./conf.ts";
 import { forgetFlows } from "./flows.ts";
+import { removeRules } from "./remove.ts";
 
-export function del({ conf, network, attachment }: AttachmentRequest<PortmapConf>, host: Host): void {
+type Del = AttachmentRequest<PortmapConf>;
+
+export function del(request: Del, host: Host): void {
+  const { conf, network, attachment } = request;
   const faults = new Faults(host);
-  for (const backend of Object.values(backends)) faults.attempt(() => backend.remove({ network, attachment }, host));
+  removeRules(host, { network, attachment }, knownAddresses(request, host), faults);
   // Flows that go on would be sent to an address that another container may have next.
   forgetFlows(host, [4, 6], conf.mappings);
   faults.end();
+}
+
+/** Of the result of ADD, where the runtime passes one that can be read. */
+function knownAddresses(request: Del, host: Host): Addresses | undefined {
+  try {
+    const result = request.prevResult();
+    return result && containerAddresses(result, request.attachment.ifName);
+  } catch (error) {
+    host.log(`portmap: ${(error as Error).message}`);
+    return undefined;
+  }
 }

@@ -3,10 +3,10 @@
 import { Faults } from "../../lib/cni/faults.ts";
 import type { GcRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { backends } from "./choose.ts";
+import { removeStaleRules } from "./remove.ts";
 
 export function gc({ network, valid }: GcRequest<unknown>, host: Host): void {
   const faults = new Faults(host);
-  for (const backend of Object.values(backends)) faults.attempt(() => backend.removeStale(network, valid, host));
+  removeStaleRules(host, network, valid, faults);
   faults.end();
 }

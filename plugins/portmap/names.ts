@@ -1,11 +1,47 @@
 // Names that other tools and the Go plugin know, and how our own derive from an attachment.
 import type { Attachment } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
+import type { Family } from "../../lib/ip/ip.ts";
+import type { TableRef } from "../../lib/netlink/nft/message.ts";
 import { commentIn, commentTest, markIn, type UserdataTest } from "../../lib/netlink/nft/userdata.ts";
 
 /** Of nftables, in both families. */
 export const nftTable = "cni_hostport";
 export const nftTableComment = "CNI portmap plugin";
+
+/** Of iptables' nat table. The first three are looked for by other tools, and never change. */
+export const natTable = (family: Family): TableRef => ({ family: family === 4 ? "ip" : "ip6", table: "nat" });
+export const entryChain = "CNI-HOSTPORT-DNAT";
+export const setMarkChain = "CNI-HOSTPORT-SETMARK";
+export const masqueradeChain = "CNI-HOSTPORT-MASQ";
+
+/** A container's chain; attachments of one container to one network share it. */
+export const containerChain = (host: Pick<Host, "sha512">, network: string, containerId: string): string =>
+  `CNI-DN-${chainHash(host, network, containerId)}`;
+export const isContainerChain = (chain: string): boolean => /^CNI-DN-[\da-f]{21}$/.test(chain);
+
+/** What old versions of the Go plugin made beside it, and where they led packets there. */
+export const oldEntryChain = "CNI-HOSTPORT-SNAT";
+export const oldContainerChain = (host: Pick<Host, "sha512">, network: string, containerId: string): string =>
+  `CNI-SN-${chainHash(host, network, containerId)}`;
+
+const chainHash = (host: Pick<Host, "sha512">, network: string, containerId: string): string =>
+  host.sha512(network + containerId).slice(0, 21);
+
+/** What the kernel holds of an iptables comment. */
+const iptablesCommentBytes = 255;
+
+/** The comment of a container's entry rules; its names are ASCII. */
+export function entryComment(network: string, containerId: string): string {
+  const comment = `dnat name: "${network}" id: "${containerId}"`;
+  return comment.length <= iptablesCommentBytes ? comment : `${comment.slice(0, iptablesCommentBytes - 3)}...`;
+}
+
+/** The reverse; undefined for a comment that is none such, or was cut. */
+export function ownerIn(comment: string): { readonly network: string; readonly containerId: string } | undefined {
+  const [, network, containerId] = /^dnat name: "([^"]*)" id: "([^"]*)"$/.exec(comment) ?? [];
+  return network === undefined || containerId === undefined ? undefined : { network, containerId };
+}
 
 /**
  * What a rule of nf_tables has beside its comment, which is the container's id and all that the Go plugin looks at: the

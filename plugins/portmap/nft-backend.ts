@@ -1,13 +1,12 @@
 // The nftables backend over nfnetlink: no process is started, and none of nft's has to be installed.
 import { CniError } from "../../lib/cni/error.ts";
-import { openNftIfThere } from "../../lib/firewall/backend.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { openNft, type NftSocket } from "../../lib/netlink/nft/open.ts";
-import { maxCommentBytes, type UserdataTest } from "../../lib/netlink/nft/userdata.ts";
+import { maxCommentBytes } from "../../lib/netlink/nft/userdata.ts";
 import type { RulesBackend, Wanted } from "./backend.ts";
 import { nftConditions } from "./conditions.ts";
-import { ownerMark, rulesOf, staleRules } from "./names.ts";
-import { compareNft, ensureNft, removeNft } from "./nft.ts";
+import { ownerMark } from "./names.ts";
+import { compareNft, ensureNft } from "./nft.ts";
 import type { NftWish } from "./nft-plan.ts";
 
 function withNft<T>(host: Host, body: (nft: NftSocket) => T): T {
@@ -48,10 +47,6 @@ export const nftables: RulesBackend = {
 
   compare: (wanted, host) => withNft(host, (nft) => compareNft(nft, wishesOf(wanted, host))),
 
-  remove: ({ attachment }, host) => removeAll(host, rulesOf(attachment)),
-
-  removeStale: (network, valid, host) => removeAll(host, staleRules(host, network, valid)),
-
   checkUsable({ conditions }, host) {
     for (const family of [4, 6] as const) nftConditions(conditions[family], family);
     try {
@@ -64,12 +59,3 @@ export const nftables: RulesBackend = {
     }
   },
 };
-
-function removeAll(host: Host, owns: UserdataTest): void {
-  const nft = openNftIfThere(host);
-  try {
-    if (nft !== undefined) removeNft(nft, owns);
-  } finally {
-    nft?.close();
-  }
-}

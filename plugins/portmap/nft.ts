@@ -1,7 +1,7 @@
 // The nftables backend: makes the rules of an attachment, compares, and takes them away, over nfnetlink and without nft.
-import { changesFor, compare, remove } from "../../lib/firewall/apply.ts";
-import { chainRef, type Removal } from "../../lib/firewall/plan.ts";
-import { bitsOf, type Family } from "../../lib/ip/ip.ts";
+import { changesAway, changesFor, compare } from "../../lib/firewall/apply.ts";
+import { chainRef } from "../../lib/firewall/plan.ts";
+import { bitsOf } from "../../lib/ip/ip.ts";
 import { comparesPort } from "../../lib/netlink/nft/glance.ts";
 import { matchText, type Match } from "../../lib/netlink/nft/match.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
@@ -22,8 +22,6 @@ import {
   tableOf,
   type NftWish,
 } from "./nft-plan.ts";
-
-const families = [4, 6] as const satisfies readonly Family[];
 
 /** Decides of a mapping that comes before one of ours whether it goes; it may throw, and then nothing is changed. */
 export type Judgement = (holder: Holder, wish: NftWish) => boolean;
@@ -140,12 +138,12 @@ export function compareNft(
   };
 }
 
-/** Deletes the rules that a test of their user data finds, in both families; false where there are none. */
-export function removeNft(nft: NftSocket, owns: UserdataTest): boolean {
-  const removals = families.flatMap((family): Removal[] => {
+/** What deletes the rules that a test of their user data finds, in both families. */
+export function nftRulesAway(nft: NftSocket, owns: UserdataTest): Request[] {
+  return ([4, 6] as const).flatMap((family) => {
     const table = tableOf(family);
     if (nft.table.get(table) === undefined) return [];
-    return [{ ...table, rules: [hostports, hostipHostports, masquerading].map((chain) => ({ chain, owns })) }];
+    const rules = [hostports, hostipHostports, masquerading].map((chain) => ({ chain, owns }));
+    return changesAway(nft, { ...table, rules });
   });
-  return removals.length > 0 && remove(nft, ...removals);
 }

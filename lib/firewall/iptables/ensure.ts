@@ -1,13 +1,14 @@
 // A plan in tables that only iptables itself can reach: the kernel's older ones, or whatever a script leads to. One
 // process reads, one writes what is missing.
 import type { Host } from "../../host/host.ts";
+import { endpointText } from "../../ip/ip.ts";
 import { formatPrefix, maskPrefix } from "../../ip/prefix.ts";
-import type { Match } from "../../netlink/nft/match.ts";
+import type { Mark, Match } from "../../netlink/nft/match.ts";
 import type { Rule } from "../../netlink/nft/phrase.ts";
-import type { Plan } from "../plan.ts";
+import type { Plan, PlannedChain } from "../plan.ts";
 import type { Iptables, IptablesTable } from "./find.ts";
 import { quoted, restore } from "./restore.ts";
-import { saveTable, wordsOf, type SavedTable } from "./save.ts";
+import { deletion, optionOf, saveTable, wordsOf, type SavedTable } from "./save.ts";
 
 /** Adds what is missing of a plan of table `nat` or `filter`; what is there otherwise stays. Throws a CniError. */
 export function ensureByIptables(host: Host, tool: Iptables, plan: Plan): void {
@@ -21,30 +22,83 @@ export const compareByIptables = (host: Host, tool: Iptables, plan: Plan): strin
     (line) => `${tool.command().argv0} -t ${plan.table}: ${line}`,
   );
 
-/** The lines of iptables-restore that add what a table lacks of a plan. */
-export function missingLines({ chains }: Plan, { chains: there, rules }: SavedTable): string[] {
-  // The same words in another order are the same rule: releases of iptables differ in that.
-  const key = (line: string): string => wordsOf(line).sort().join(" ");
-  const present = new Set(rules.map(key));
-  const made = chains.filter(({ chain, base }) => base === undefined && !there.has(chain));
-  const wanted = chains.flatMap((planned) => planned.rules.map((rule) => ruleLine(planned.chain, rule)));
-  return [...made.map(({ chain }) => `:${chain} - [0:0]`), ...wanted.filter((line) => !present.has(key(line)))];
+/** The same words in another order are the same rule: releases of iptables differ in that. */
+const key = (line: string): string => wordsOf(line).sort().join(" ");
+
+/**
+ * The lines of iptables-restore that add what a table lacks of a plan, and take out what is surplus. A chain that somebody
+ * else made meanwhile is a refusal, so that it is not emptied.
+ */
+export function missingLines({ chains }: Plan, there: SavedTable): string[] {
+  const made = chains.filter(({ chain, base }) => base === undefined && !there.chains.has(chain));
+  return [...made.map(({ chain }) => `-N ${chain}`), ...chains.flatMap((planned) => changedLines(planned, there))];
+}
+
+function changedLines({ chain, rules, owns, first = false }: PlannedChain, there: SavedTable): string[] {
+  const wanted = rules.map((rule) => ruleLine(chain, rule));
+  const found = there.rules.filter((line) => line.startsWith(`-A ${chain} `));
+  if (owns === "all") {
+    if (found.length === wanted.length && found.every((line, at) => key(line) === key(wanted[at] ?? ""))) return [];
+    return [...(found.length === 0 ? [] : [`-F ${chain}`]), ...wanted];
+  }
+  const [present, asked] = [new Set(found.map(key)), new Set(wanted.map(key))];
+  const target = typeof owns === "object" && "jumpsTo" in owns ? owns.jumpsTo : undefined;
+  const surplus = found.filter((line) => optionOf(line, "-j") === target && !asked.has(key(line)));
+  const missing = wanted.filter((line) => !present.has(key(line)));
+  const placed = first ? missing.map((line) => line.replace(`-A ${chain}`, `-I ${chain} 1`)) : missing;
+  return [...(target === undefined ? [] : surplus.map(deletion)), ...placed];
 }
 
 /** A rule as iptables-save writes it. */
-export function ruleLine(chain: string, { match, verdict, comment }: Rule): string {
+export function ruleLine(chain: string, { match, verdict, comment, words = [] }: Rule): string {
   const said = comment === undefined ? [] : [`-m comment --comment ${quoted(comment)}`];
-  return [`-A ${chain}`, ...match.map(matchWords), ...said, `-j ${targetOf(verdict)}`].join(" ");
+  const options = match.flatMap((each) => optionWords(each) ?? []);
+  const modules = match.flatMap((each) => moduleWords(each) ?? []);
+  return [`-A ${chain}`, ...options, ...said, ...modules, ...words.map(quoted), `-j ${targetOf(verdict)}`].join(" ");
 }
 
-function matchWords(match: Match): string {
-  if (match.field !== "saddr" && match.field !== "daddr") throw new TypeError(`no iptables words for ${match.field}`);
-  const not = match.not === true ? "! " : "";
-  return `${not}${match.field === "saddr" ? "-s" : "-d"} ${formatPrefix(maskPrefix(match.is))}`;
+const notWord = ({ not }: Match): string => (not === true ? "! " : "");
+
+/** What iptables has an option of its own for. */
+function optionWords(match: Match): string | undefined {
+  switch (match.field) {
+    case "saddr":
+    case "daddr":
+      return `${notWord(match)}${match.field === "saddr" ? "-s" : "-d"} ${formatPrefix(maskPrefix(match.is))}`;
+    case "dport":
+    case "dports":
+      return `-p ${match.is.protocol}`;
+    default:
+      return undefined;
+  }
 }
+
+/** What takes a module. */
+function moduleWords(match: Match): string | undefined {
+  switch (match.field) {
+    case "saddr":
+    case "daddr":
+      return undefined;
+    case "dport":
+      return `-m ${match.is.protocol} ${notWord(match)}--dport ${match.is.port}`;
+    case "dports":
+      return `-m multiport ${notWord(match)}--dports ${match.is.ports.join(",")}`;
+    case "fibDaddrType":
+      return `-m addrtype ${notWord(match)}--dst-type ${match.is.toUpperCase()}`;
+    case "mark":
+      return `-m mark ${notWord(match)}--mark ${markWords(match.is)}`;
+    default:
+      throw new TypeError(`no iptables words for ${match.field}`);
+  }
+}
+
+const markWords = ({ value, mask }: Mark): string =>
+  mask === undefined ? `0x${value.toString(16)}` : `0x${value.toString(16)}/0x${mask.toString(16)}`;
 
 function targetOf(verdict: Rule["verdict"]): string {
   if (typeof verdict === "string") return verdict.toUpperCase();
   if ("jump" in verdict) return verdict.jump;
+  if ("dnat" in verdict) return `DNAT --to-destination ${endpointText(verdict.dnat.ip, verdict.dnat.port)}`;
+  if ("setMark" in verdict) return `MARK --set-xmark ${markWords(verdict.setMark)}`;
   throw new TypeError(`no iptables target for ${JSON.stringify(Object.keys(verdict))}`);
 }

@@ -1,6 +1,7 @@
 // A glance at a rule as it came: among a thousand rules one or two matter, and to decode one takes as long as a glance at
 // a hundred.
-import { sourceOf } from "../wire/bytes.ts";
+import { utf8Bytes } from "../../host/utf8.ts";
+import { indexOfBytes, sourceOf } from "../wire/bytes.ts";
 
 /** A value of two bytes (NFTA_DATA_VALUE), and the comparison it belongs to (NFTA_CMP_DATA), each header as a word. */
 const twoBytes = 0x0001_0006;
@@ -16,6 +17,25 @@ export function comparesPort(ports: Iterable<number>): (message: Uint8Array) => 
       const outer = (words[at - 1] ?? 0) & ~NLA_F_NESTED_WORD;
       if (outer === compared && asWords.has((words[at + 1] ?? 0) & 0xffff)) return true;
     }
+    return false;
+  };
+}
+
+const multiport = utf8Bytes("multiport\0");
+/** From that name to struct xt_multiport_v1: the name's padding, the revision, and the header of what comes. */
+const toInfo = 24;
+const mostPorts = 15;
+
+/** The same for iptables' match of several ports. */
+export function comparesMultiport(ports: Iterable<number>): (message: Uint8Array) => boolean {
+  const wanted = new Set(ports);
+  return (message) => {
+    const at = indexOfBytes(message, multiport);
+    if (at < 0) return false;
+    const info = at + toInfo;
+    const count = Math.min(message[info + 1] ?? 0, mostPorts);
+    for (let each = info + 2; each < info + 2 + 2 * count; each += 2)
+      if (wanted.has((message[each] ?? 0) | ((message[each + 1] ?? 0) << 8))) return true;
     return false;
   };
 }

@@ -34,6 +34,8 @@ interface Fields {
   saddr: Prefix;
   daddr: Prefix;
   dport: { readonly protocol: Transport; readonly port: number };
+  /** Any of these; of iptables alone, and at most 15. */
+  dports: { readonly protocol: Transport; readonly ports: readonly number[] };
   etherSaddr: Mac;
   fibDaddrType: keyof typeof addressTypes;
   mark: Mark;
@@ -122,6 +124,8 @@ export function testOf(match: Match): Test {
       return prefixTest(field, match.is, equal);
     case "dport":
       return { load: loads[field], bytes: portBytes(match.is.port), equal };
+    case "dports":
+      throw new TypeError(`${matchText(match)}: several ports are for rules of iptables only`);
     case "etherSaddr":
       return { load: loads[field], bytes: macBytes(match.is), equal };
     case "fibDaddrType":
@@ -218,7 +222,7 @@ export function portBytes(port: number): Uint8Array {
   return Uint8Array.of(port >>> 8, port & 0xff);
 }
 
-const hex = (value: number): string => `0x${value.toString(16).padStart(8, "0")}`;
+export const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, "0")}`;
 const addressText = (prefix: Prefix): string =>
   prefix.length === bitsOf(prefix.ip.family) ? formatIp(prefix.ip) : formatPrefix(maskPrefix(prefix));
 const markText = (name: string, { value, mask }: Mark, not: boolean): string =>
@@ -242,6 +246,8 @@ export function matchText(match: Match): string {
       return `${match.is.ip.family === 4 ? "ip" : "ip6"} ${match.field} ${is}${addressText(match.is)}`;
     case "dport":
       return `${match.is.protocol} dport ${is}${match.is.port}`;
+    case "dports":
+      return `${match.is.protocol} dport ${is}{ ${match.is.ports.join(", ")} }`;
     case "etherSaddr":
       return `ether saddr ${is}${match.is}`;
     case "fibDaddrType":
@@ -259,6 +265,6 @@ export function matchText(match: Match): string {
 export function assumptionOf(match: Match): Match | undefined {
   if (match.field === "saddr" || match.field === "daddr")
     return { field: "nfproto", is: match.is.ip.family === 4 ? "ipv4" : "ipv6" };
-  if (match.field === "dport") return { field: "l4proto", is: match.is.protocol };
+  if (match.field === "dport" || match.field === "dports") return { field: "l4proto", is: match.is.protocol };
   return undefined;
 }

@@ -4,9 +4,11 @@
 // It knows what our own rules are made of. A rule of which it does not understand everything is nobody's equal.
 import { endpointText, ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
 import { verdictCodes, type Expr } from "./expr.ts";
-import { assumptionOf, matchOf, matchText, portBytes, testOf, type Load, type Match } from "./match.ts";
+import { assumptionOf, hex, matchOf, matchText, portBytes, testOf, type Load, type Mark, type Match } from "./match.ts";
 import type { NftFamily } from "./message.ts";
 import { commentOfXt, isXtMasquerade, xtComment, xtMasquerade } from "./xt.ts";
+import { matchOfXt, xtMatch } from "./xt-match.ts";
+import { endpointOfXt, markOfXt, xtDnat, xtSetMark } from "./xt-target.ts";
 
 export type Verdict =
   | "accept"
@@ -15,7 +17,9 @@ export type Verdict =
   | "masquerade"
   | { readonly jump: string }
   | { readonly goto: string }
-  | { readonly dnat: { readonly ip: Ip; readonly port: number } };
+  | { readonly dnat: { readonly ip: Ip; readonly port: number } }
+  /** The packet goes on with these bits of its mark set so. */
+  | { readonly setMark: Mark };
 
 export interface Rule {
   readonly match: readonly Match[];
@@ -25,6 +29,8 @@ export interface Rule {
   readonly mark?: string | undefined;
   /** Written as iptables writes it, and read by it: the comment is a match of its own, and packets are counted. */
   readonly iptables?: boolean;
+  /** What else it asks, in iptables' own words: iptables alone can write such a rule. */
+  readonly words?: readonly string[];
 }
 
 /** What a rule does, whoever's it is. */
@@ -39,15 +45,25 @@ const addressFamilies = { 4: 2, 6: 10 } as const;
 const impliedNatFlags = 3;
 
 /** The expressions of a rule in a table of this family. */
-export function exprsOf(family: NftFamily, { match, verdict, comment, iptables }: Rule): Expr[] {
-  const matches = withAssumptions(family, match).flatMap(matchExprs);
-  if (iptables !== true) return [...matches, ...verdictExprs(verdict)];
+export function exprsOf(family: NftFamily, { match, verdict, comment, iptables, words = [] }: Rule): Expr[] {
+  if (words.length > 0) throw new TypeError(`${words.join(" ")}: iptables' words are for iptables to read`);
+  const matches = withAssumptions(family, match);
+  if (iptables !== true) return [...matches.flatMap(matchExprs), ...verdictExprs(verdict)];
+  // What iptables has in options of its own comes first, then its comment, then what takes a module.
   return [
-    ...matches,
+    ...matches.flatMap((each) => (xtMatch(each) === undefined ? matchExprs(each) : [])),
     ...(comment === undefined ? [] : [xtComment(comment)]),
+    ...matches.flatMap((each) => xtMatch(each) ?? []),
     { name: "counter", data: { bytes: 0n, packets: 0n } },
-    ...(verdict === "masquerade" ? [xtMasquerade(family)] : verdictExprs(verdict)),
+    ...iptablesVerdict(family, verdict),
   ];
+}
+
+function iptablesVerdict(family: NftFamily, verdict: Verdict): Expr[] {
+  if (verdict === "masquerade") return [xtMasquerade(family)];
+  if (typeof verdict === "string") return verdictExprs(verdict);
+  if ("dnat" in verdict) return [xtDnat(verdict.dnat)];
+  return "setMark" in verdict ? [xtSetMark(verdict.setMark)] : verdictExprs(verdict);
 }
 
 /** In `ip` and `ip6` every packet is of that family; elsewhere that has to be asked first, as a port's protocol has. */
@@ -98,6 +114,7 @@ function verdictExprs(verdict: Verdict): Expr[] {
   if (verdict === "masquerade") return [{ name: "masq", data: {} }];
   if (typeof verdict === "string")
     return [{ name: "immediate", data: { dreg: 0, data: { verdict: { code: verdictCodes[verdict] } } } }];
+  if ("setMark" in verdict) throw new TypeError("a mark is set by rules of iptables only");
   if ("dnat" in verdict) {
     const { ip, port } = verdict.dnat;
     return [
@@ -134,8 +151,11 @@ export function phraseOf(exprs: readonly Expr[]): Rule | undefined {
       iptables = true;
       continue;
     }
+    const xt = matchOfXt(expr, match);
     const loaded = loadOf(expr);
-    if (loaded !== undefined) {
+    if (xt !== undefined) {
+      match.push(xt);
+    } else if (loaded !== undefined) {
       registers.set(loaded.register, loaded);
     } else if (expr.name === "bitwise") {
       const { sreg = 0, dreg = 0, mask, xor, op = 0 } = expr.data;
@@ -183,6 +203,9 @@ function loadOf(expr: Expr): { readonly register: number; readonly load: Load } 
 
 function verdictOf(expr: Expr, registers: ReadonlyMap<number, Register>): Verdict | undefined {
   if (isXtMasquerade(expr)) return "masquerade";
+  const [dnat, setMark] = [endpointOfXt(expr), markOfXt(expr)];
+  if (dnat !== undefined) return { dnat };
+  if (setMark !== undefined) return { setMark };
   if (expr.name === "masq") {
     const { flags = 0, protoMin } = expr.data;
     return flags === 0 && protoMin === undefined ? "masquerade" : undefined;
@@ -210,6 +233,7 @@ function verdictOf(expr: Expr, registers: ReadonlyMap<number, Register>): Verdic
 function verdictText(verdict: Verdict): string {
   if (typeof verdict === "string") return verdict;
   if ("dnat" in verdict) return `dnat to ${endpointText(verdict.dnat.ip, verdict.dnat.port)}`;
+  if ("setMark" in verdict) return `meta mark set ${hex(verdict.setMark.value)}/${hex(verdict.setMark.mask ?? -1)}`;
   return "jump" in verdict ? `jump ${verdict.jump}` : `goto ${verdict.goto}`;
 }
 

@@ -2,7 +2,7 @@
 // expressions mean is phrase.ts's to say.
 import { attrSet } from "../wire/attrs.ts";
 import { NLM_F_CREATE, type Request } from "../wire/conversation.ts";
-import { be64, blob, cstring, many, nest } from "../wire/kinds.ts";
+import { be32, be64, blob, cstring, many, nest } from "../wire/kinds.ts";
 import { chainName } from "./chain.ts";
 import { expr, type Expr } from "./expr.ts";
 import { change, list, need, nfgenmsgBytes, opened, type ChainRef, type TableRef } from "./message.ts";
@@ -12,11 +12,13 @@ import { commentIn, ruleData } from "./userdata.ts";
 const NLM_F_APPEND = 0x800;
 
 const listAttrs = attrSet("NFTA_LIST", { elem: [1, many(expr)] });
+const compatAttrs = attrSet("NFTA_RULE_COMPAT", { protocol: [1, be32], flags: [2, be32] });
 const ruleAttrs = attrSet("NFTA_RULE", {
   table: [1, cstring],
   chain: [2, cstring],
   handle: [3, be64],
   exprs: [4, nest(listAttrs, { flagged: true })],
+  compat: [5, nest(compatAttrs, { flagged: true })],
   position: [6, be64],
   userdata: [7, blob],
 });
@@ -38,12 +40,16 @@ export interface NewRule {
   readonly comment?: string | undefined;
   /** Beside the comment, for us alone: `markIn` finds it in the user data. */
   readonly mark?: string | undefined;
-  /** The handle of the rule that it comes before; otherwise it is the last of its chain. */
+  /** IPPROTO_* of the packets it is for, without which the kernel refuses matches of x_tables that look into these. */
+  readonly protocol?: number | undefined;
+  /** The handle of the rule that it comes before. */
   readonly before?: bigint | undefined;
+  /** Without that: it is the first of its chain, otherwise the last. */
+  readonly first?: boolean | undefined;
 }
 
 /** Adds a rule; ENOENT where its chain, or one it jumps to, is missing. */
-export function addRule(ref: ChainRef, { exprs, comment, mark, before }: NewRule): Request {
+export function addRule(ref: ChainRef, { exprs, comment, mark, protocol, before, first = false }: NewRule): Request {
   const userdata = ruleData(comment, mark);
   return change(
     {
@@ -54,13 +60,14 @@ export function addRule(ref: ChainRef, { exprs, comment, mark, before }: NewRule
         ruleAttrs.encode(writer, {
           table: ref.table,
           chain: ref.chain,
+          compat: protocol === undefined ? undefined : { protocol, flags: 0 },
           position: before,
           exprs: { elem: exprs },
           userdata,
         }),
       set: ruleAttrs,
     },
-    before === undefined ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE,
+    before === undefined && !first ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE,
   );
 }
 

@@ -27,15 +27,18 @@ export function textIn(bytes: Uint8Array, at: number, end: number): string {
   return text;
 }
 
-/** Whether the bytes are somewhere in there. The search itself is the engine's own, so thousands of messages cost little. */
-export function includesBytes(bytes: Uint8Array, wanted: Uint8Array): boolean {
+/** Whether the bytes are somewhere in there. */
+export const includesBytes = (bytes: Uint8Array, wanted: Uint8Array): boolean => indexOfBytes(bytes, wanted) >= 0;
+
+/** Where they begin, -1: nowhere. The search itself is the engine's own, so thousands of messages cost little. */
+export function indexOfBytes(bytes: Uint8Array, wanted: Uint8Array): number {
   const [first = 0] = wanted;
   for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1)) {
     let same = 1;
     while (same < wanted.length && bytes[at + same] === wanted[same]) same++;
-    if (same >= wanted.length) return true;
+    if (same >= wanted.length) return at;
   }
-  return wanted.length === 0;
+  return wanted.length === 0 ? 0 : -1;
 }
 
 /** One buffer that grows. Its bytes are zero until written, which is what padding has to be. */

@@ -1,0 +1,153 @@
+// Taking rules away, out of both backends at once, since a configuration may have changed: whatever made them, they are
+// found by names and comments. All that nf_tables has of them goes in one transaction, so that the kernel waits once.
+import type { Faults } from "../../lib/cni/faults.ts";
+import type { Attachment } from "../../lib/cni/plugin.ts";
+import { changesAway } from "../../lib/firewall/apply.ts";
+import { openNftIfThere } from "../../lib/firewall/backend.ts";
+import { findLegacyIptables, isLegacyLoaded } from "../../lib/firewall/iptables/find.ts";
+import { restore } from "../../lib/firewall/iptables/restore.ts";
+import { chainRemoval, optionOf, saveTable, type SavedTable } from "../../lib/firewall/iptables/save.ts";
+import { chainRef } from "../../lib/firewall/plan.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { utf8Bytes } from "../../lib/host/utf8.ts";
+import { equalIps, type Family } from "../../lib/ip/ip.ts";
+import { targetOf } from "../../lib/netlink/nft/expr.ts";
+import type { NftSocket } from "../../lib/netlink/nft/open.ts";
+import { commentOf } from "../../lib/netlink/nft/xt.ts";
+import type { UserdataTest } from "../../lib/netlink/nft/userdata.ts";
+import { includesBytes } from "../../lib/netlink/wire/bytes.ts";
+import type { Addresses } from "./address.ts";
+import type { Owner } from "./backend.ts";
+import { kernelView, savedView, type NatView } from "./nat-view.ts";
+import {
+  containerChain,
+  entryChain,
+  isContainerChain,
+  natTable,
+  oldContainerChain,
+  oldEntryChain,
+  ownerIn,
+  rulesOf,
+  staleRules,
+} from "./names.ts";
+import { nftRulesAway } from "./nft.ts";
+
+const families: readonly Family[] = [4, 6];
+
+/** A jump of the entry chain, of whatever container. */
+interface Jump {
+  readonly comment: string;
+  readonly chain: string;
+}
+
+/** The nat table of a family as it is looked through for what has to go. */
+interface Nat extends NatView {
+  readonly family: Family;
+  has(chain: string): boolean;
+  /** Those whose comment has this text in it, and perhaps others. */
+  jumps(commented: string): Jump[];
+}
+
+/** Which chains of a nat table go, with every jump to them. */
+type Choice = (nat: Nat) => readonly string[];
+
+/**
+ * Takes an attachment's rules away. `addresses` are those of its result, where that is known. What fails is added to the
+ * faults, and does not keep the rest from going.
+ */
+export function removeRules(
+  host: Host,
+  { network, attachment }: Owner,
+  addresses: Addresses | undefined,
+  faults: Faults,
+): void {
+  const { containerId } = attachment;
+  const [chain, old] = [containerChain, oldContainerChain].map((name) => name(host, network, containerId));
+  removeBoth(host, faults, rulesOf(attachment), (nat) => {
+    const named = [chain, old].filter((each) => each !== undefined && nat.has(each)) as string[];
+    // The network may have had another name when they were made.
+    return named.length > 0 ? named : renamed(nat, containerId, addresses);
+  });
+}
+
+/** A container's chains by the comments that lead there; where its addresses are known, those that lead to one of them. */
+function renamed(nat: Nat, containerId: string, addresses: Addresses | undefined): string[] {
+  const chains = nat
+    .jumps(`id: "${containerId}"`)
+    .filter(({ comment, chain }) => ownerIn(comment)?.containerId === containerId && isContainerChain(chain))
+    .map(({ chain }) => chain);
+  const own = addresses?.[nat.family]?.ip;
+  return [...new Set(chains)].filter(
+    (chain) =>
+      addresses === undefined || nat.targets(chain).some(({ target }) => own !== undefined && equalIps(target, own)),
+  );
+}
+
+/** Takes away the rules of a network's attachments that are none of the valid. */
+export function removeStaleRules(host: Host, network: string, valid: readonly Attachment[], faults: Faults): void {
+  const alive = new Set(valid.map(({ containerId }) => containerId));
+  removeBoth(host, faults, staleRules(host, network, valid), (nat) =>
+    nat.jumps(`name: "${network}"`).flatMap(({ comment, chain }) => {
+      const owner = ownerIn(comment);
+      const stale = owner?.network === network && !alive.has(owner.containerId) && isContainerChain(chain);
+      return stale ? [chain] : [];
+    }),
+  );
+}
+
+function removeBoth(host: Host, faults: Faults, owns: UserdataTest, choose: Choice): void {
+  faults.attempt(() => {
+    const nft = openNftIfThere(host);
+    try {
+      nft?.update(() => [
+        ...nftRulesAway(nft, owns),
+        ...families.flatMap((family) => {
+          const chains = [...new Set(choose(kernelNat(nft, family)))];
+          const rules = chains.flatMap((to) => [entryChain, oldEntryChain].map((chain) => ({ chain, to })));
+          return changesAway(nft, { ...natTable(family), rules, chains });
+        }),
+      ]);
+    } finally {
+      nft?.close();
+    }
+  });
+  for (const family of families) faults.attempt(() => removeLegacy(host, family, choose));
+}
+
+function removeLegacy(host: Host, family: Family, choose: Choice): void {
+  const tool = isLegacyLoaded(host, family, "nat") ? findLegacyIptables(host, family) : undefined;
+  if (tool === undefined) return;
+  const there = saveTable(host, tool, "nat");
+  const chains = new Set(choose(savedNat(there, family)));
+  restore(host, tool, { nat: [...chains].flatMap((chain) => chainRemoval(there, chain)) });
+}
+
+function kernelNat(nft: NftSocket, family: Family): Nat {
+  const entry = chainRef(natTable(family), entryChain);
+  return {
+    ...kernelView(nft, family),
+    family,
+    has: (chain) => nft.chain.get(chainRef(natTable(family), chain)) !== undefined,
+    jumps(commented) {
+      const text = utf8Bytes(commented);
+      return nft.rule
+        .list(entry, (message) => includesBytes(message, text))
+        .flatMap((rule) => jumpOf(commentOf(rule), targetOf(rule.exprs)));
+    },
+  };
+}
+
+function savedNat(there: SavedTable, family: Family): Nat {
+  return {
+    ...savedView(there),
+    family,
+    has: (chain) => there.chains.has(chain),
+    jumps: () =>
+      there.rules
+        .filter((line) => line.startsWith(`-A ${entryChain} `))
+        .flatMap((line) => jumpOf(optionOf(line, "--comment"), optionOf(line, "-j"))),
+  };
+}
+
+const jumpOf = (comment: string | undefined, chain: string | undefined): Jump[] =>
+  comment === undefined || chain === undefined ? [] : [{ comment, chain }];
