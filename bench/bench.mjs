@@ -19,6 +19,7 @@ import { spawnSync } from "node:child_process";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBuilt, ensureInstalled, modernNode, root } from "../build/bootstrap.mjs";
+import { homeTarget } from "../build/engine.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -34,6 +35,7 @@ const { values } = parseArgs({
 ensureInstalled();
 const { buildPrograms } = await import("./programs.mjs");
 const lanes = { weft: values.bin ?? ensureBuilt("embedded") };
+if (values.bin === undefined) lanes.blank = join(root, `dist/embedded/weft-${homeTarget}-blank`);
 if (values.engine.includes("node")) lanes.node = ensureBuilt("node");
 for (const directory of values.also) lanes[basename(directory)] = directory;
 let programs;

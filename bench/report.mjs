@@ -7,7 +7,14 @@ import { barsOf } from "./bars.mjs";
 import { plot } from "./plot.mjs";
 import { compare, summarize } from "./statistics.mjs";
 
-const titles = { go: "Go", weft: "Weft", node: "Weft on Node", floorGlibc: "floor, glibc", floorMusl: "floor, musl" };
+const titles = {
+  go: "Go",
+  weft: "Weft",
+  blank: "Weft, no heap image",
+  node: "Weft on Node",
+  floorGlibc: "floor, glibc",
+  floorMusl: "floor, musl",
+};
 const titleOf = (lane) => titles[lane] ?? lane;
 
 /** Lanes beside the four of every run: the Node build, or other builds. */

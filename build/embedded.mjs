@@ -1,5 +1,14 @@
 // The embedded engine: bundle, compile to bytecode, link into the Rust program in host/.
-import { appendFileSync, existsSync, mkdirSync, rmSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { spawnSync } from "node:child_process";
@@ -145,8 +154,10 @@ export async function buildEmbedded(facts) {
   const executable = join(work, `weft-${target}`);
   rmSync(executable, { force: true });
   writeImage(blank, target, executable);
+  // What the image is worth is measured beside this one.
+  copyFileSync(blank, `${executable}-blank`);
   // A copy of this executable knows another by this last line (lib/cni/delegate.ts).
-  appendFileSync(executable, buildMark(buildId));
+  for (const file of [executable, `${executable}-blank`]) appendFileSync(file, buildMark(buildId));
   checkForPaths(executable);
   return executable;
 }
