@@ -54,13 +54,22 @@ export class AttrSet<T extends Table> {
   /** The kernel's prefix of these names: "IFLA". */
   readonly name: string;
   readonly #table: T;
-  /** By attribute type; made when first needed, since loading a module has to cost nothing. */
-  #rows: (Row | undefined)[] | undefined;
-  #all = 0;
+  /** By attribute type. */
+  readonly #rows: readonly (Row | undefined)[];
+  /** The bits of all rows; 0 where only the end says that nothing more comes: beyond 31 rows, or where one repeats. */
+  readonly #all: number;
 
   constructor(name: string, table: T) {
     this.name = name;
     this.#table = table;
+    const entries = Object.entries(table).map(([key, [type, kind]], at) => {
+      const repeats = kind.each !== undefined;
+      return [type, { key, path: `${name}.${key}`, kind: kind.each ?? kind, repeats, bit: 1 << at }] as const;
+    });
+    const rows = new Map<number, Row>(entries);
+    this.#rows = Array.from({ length: Math.max(-1, ...rows.keys()) + 1 }, (_, type) => rows.get(type));
+    const countable = entries.length < 32 && !entries.some(([, { repeats }]) => repeats);
+    this.#all = countable ? 2 ** entries.length - 1 : 0;
   }
 
   /** Writes the attributes that are there, in the order of `values`. */
@@ -85,7 +94,6 @@ export class AttrSet<T extends Table> {
 
   /** The same between two places of what is being read already. */
   read(source: Source, start: number, end: number, unknown?: UnknownAttr[]): Values<T> {
-    this.#rows ??= this.#index();
     const rows = this.#rows;
     const all = unknown === undefined ? this.#all : 0;
     const { words } = source;
@@ -117,7 +125,6 @@ export class AttrSet<T extends Table> {
 
   /** The name of the attribute that covers byte `offset`: how an extended ack's offset becomes a name. */
   nameAt(bytes: Uint8Array, start: number, end: number, offset: number): string | undefined {
-    this.#rows ??= this.#index();
     const { words } = sourceOf(bytes);
     for (let at = start; at < end; ) {
       const header = words[at >>> 2] ?? 0;
@@ -138,21 +145,6 @@ export class AttrSet<T extends Table> {
 
   #lie(at: number, to: number, end: number): WireError {
     return new WireError(`${this.name}: attribute at byte ${at} claims ${to - at} of ${end - at} bytes`);
-  }
-
-  #index(): (Row | undefined)[] {
-    const rows: (Row | undefined)[] = [];
-    const keys = Object.keys(this.#table);
-    // Beyond 31 rows, or where something may come again, only the end says that nothing more comes.
-    let countable = keys.length < 32;
-    keys.forEach((key, at) => {
-      const [type, kind] = this.#table[key] as readonly [number, Kind<unknown>];
-      const repeats = kind.each !== undefined;
-      rows[type] = { key, path: `${this.name}.${key}`, kind: kind.each ?? kind, repeats, bit: 1 << at };
-      countable &&= !repeats;
-    });
-    this.#all = countable ? 2 ** keys.length - 1 : 0;
-    return rows;
   }
 }
 
