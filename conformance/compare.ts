@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { describeWith } from "../testing/needs.ts";
 import { ours, reference } from "../testing/binaries.ts";
+import type { Difference } from "./difference.ts";
 import { differences } from "./differences.ts";
 import { play, type Bins, type Play, type Played, type Scenario } from "./scenario.ts";
 
@@ -48,20 +49,6 @@ export function leftByFailures({ start, steps }: Play): string[] {
     const left = looked ? findDifferences(before, state).filter(({ path }) => !shared.test(path)) : [];
     return [...changed, ...left].map(({ path }) => `${at} (${did}) left ${path}`);
   });
-}
-
-/** A way in which ours may differ from Go's: because it is better, or because it is free. */
-export interface Difference {
-  /** Why ours is so. */
-  readonly why: string;
-  /** The test files in which it must be seen; it is allowed in no other. */
-  readonly in: readonly string[];
-  readonly path: RegExp;
-  /** Only in scenarios of such names. */
-  readonly scenario?: RegExp;
-  readonly fits?: (go: unknown, ours: unknown) => boolean;
-  /** Only in steps that went like this. */
-  readonly step?: (go: Played, ours: Played) => boolean;
 }
 
 /** The names of the differences that explain what was found between two runs, and what nothing explains. */

@@ -1,5 +1,5 @@
 // Every way in which ours may differ from the Go plugins, and why. Anything else that differs is a defect.
-import type { Difference } from "./compare.ts";
+import type { Difference } from "./difference.ts";
 
 const withKernel = ["bridge", "flannel", "verbs"] as const;
 

@@ -3,7 +3,8 @@
 import { beforeAll, expect, test } from "vitest";
 import { embedded, reference } from "../testing/binaries.ts";
 import { describeWith } from "../testing/needs.ts";
-import { explain, leftByFailures, type Difference } from "./compare.ts";
+import { explain, leftByFailures } from "./compare.ts";
+import type { Difference } from "./difference.ts";
 import { differences } from "./differences.ts";
 import { playInGuests, type GuestReport, type GuestStep } from "./guest/guest.ts";
 import { playOf } from "./guest/play.ts";

@@ -53,7 +53,7 @@ pub fn holds(block: *mut u8) -> bool {
 /// Memory outside the image would be gone at the next start.
 pub fn must_not_be_full() {
     if is_building() {
-        crate::sys::write_all(2, b"the heap image is full: raise imageSize in build/embedded.mjs\n").ok();
+        crate::calls::write_all(2, b"the heap image is full: raise imageSize in build/embedded.mjs\n").ok();
         unsafe { libc::_exit(1) }
     }
 }
@@ -118,7 +118,7 @@ pub fn write<T>(make: fn() -> T) -> ! {
         }
         let words = [image() as usize, unused as usize].map(usize::to_ne_bytes);
         let parts = [words.as_flattened(), std::slice::from_raw_parts(image().cast(), SIZE)];
-        let written = parts.iter().all(|part| crate::sys::write_all(1, part).is_ok());
+        let written = parts.iter().all(|part| crate::calls::write_all(1, part).is_ok());
         libc::_exit(if written { 0 } else { 1 })
     }
 }

@@ -4,6 +4,7 @@
 //! No environment variable, file or argument changes what this program does; only the TypeScript reads them.
 
 mod arena;
+mod calls;
 mod image;
 mod memory;
 mod spawn;
@@ -66,7 +67,7 @@ fn cpu_time() -> Duration {
 /// The last word where the TypeScript cannot have it: one JSON object on standard output, exit status 1.
 fn last_resort(quoted: &str) -> ! {
     let (before, after) = carried::LAST_RESORT;
-    sys::write_all(1, format!("{before}{quoted}{after}").as_bytes()).ok();
+    calls::write_all(1, format!("{before}{quoted}{after}").as_bytes()).ok();
     unsafe { libc::_exit(1) }
 }
 
@@ -88,7 +89,7 @@ fn describe<'js>(ctx: &Ctx<'js>, caught: CaughtError<'js>) -> String {
     let text = match caught {
         CaughtError::Exception(exception) => {
             let stack = exception.stack().unwrap_or_default();
-            sys::write_all(2, stack.as_bytes()).ok();
+            calls::write_all(2, stack.as_bytes()).ok();
             exception.message().unwrap_or_else(|| "an error without a readable message".into())
         }
         CaughtError::Value(value) => {

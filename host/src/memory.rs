@@ -17,7 +17,7 @@ const PAUSE_US: u32 = 1000;
 fn give_up() -> ! {
     let (before, after) = crate::carried::LAST_RESORT;
     for part in [before, "\"out of memory\"", after] {
-        crate::sys::write_all(1, part.as_bytes()).ok();
+        crate::calls::write_all(1, part.as_bytes()).ok();
     }
     unsafe { libc::_exit(1) }
 }

@@ -27,12 +27,12 @@ fn drain(fd: RawFd, into: &mut Vec<u8>, copy_to: Option<RawFd>) -> bool {
             got if got > 0 => {
                 let bytes = &buffer[..got as usize];
                 if let Some(copy) = copy_to {
-                    crate::sys::write_all(copy, bytes).ok();
+                    crate::calls::write_all(copy, bytes).ok();
                 }
                 into.extend_from_slice(bytes);
             }
-            _ if crate::sys::errno() == libc::EINTR => {}
-            _ => return crate::sys::errno() == libc::EAGAIN,
+            _ if crate::calls::errno() == libc::EINTR => {}
+            _ => return crate::calls::errno() == libc::EAGAIN,
         }
     }
 }
@@ -77,7 +77,7 @@ pub fn run(path: &str, argv: &[String], env: &[String], stdin: &[u8], timeout_ms
                 fed += written as usize;
             }
             // All given, or it closed its end without reading: either way there is nothing more to feed.
-            if fed == stdin.len() || (written < 0 && crate::sys::errno() == libc::EPIPE) {
+            if fed == stdin.len() || (written < 0 && crate::calls::errno() == libc::EPIPE) {
                 input = None;
             }
         }

@@ -1,6 +1,7 @@
 //! Module "host": the system calls the TypeScript may make, one function each, as lib/host/sys.ts declares them. Every
 //! failure becomes the error that the TypeScript's own maker (`onError`) builds, so that all engines say the same.
 
+use crate::calls::{errno, retried, wait_for, write_all};
 use rquickjs::function::{Function, IntoJsFunc, Opt, ParamRequirement, Params};
 use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{Array, Ctx, Error, Exception, Persistent, Result, TypedArray, Value};
@@ -13,11 +14,6 @@ use std::ptr::addr_of_mut;
 
 thread_local! {
     static ERROR_MAKER: RefCell<Option<Persistent<Function<'static>>>> = const { RefCell::new(None) };
-}
-
-/// The last errno.
-pub fn errno() -> i32 {
-    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
 /// Throws what the TypeScript's maker builds for a refused system call.
@@ -34,17 +30,6 @@ pub fn refuse(ctx: &Ctx<'_>, syscall: &str, errno: i32, path: Option<&str>) -> E
     }
 }
 
-/// Repeats a call that a signal interrupted; -1 becomes the errno.
-fn retried(mut call: impl FnMut() -> i64) -> std::result::Result<i64, i32> {
-    loop {
-        match call() {
-            -1 if errno() == libc::EINTR => {}
-            -1 => return Err(errno()),
-            value => return Ok(value),
-        }
-    }
-}
-
 fn with_path<'js>(ctx: &Ctx<'js>, syscall: &str, path: &str, call: impl Fn(*const libc::c_char) -> i64) -> Result<i64> {
     let done = CString::new(path).map_err(|_| libc::EINVAL).and_then(|path| retried(|| call(path.as_ptr())));
     done.map_err(|errno| refuse(ctx, syscall, errno, Some(path)))
@@ -52,23 +37,6 @@ fn with_path<'js>(ctx: &Ctx<'js>, syscall: &str, path: &str, call: impl Fn(*cons
 
 fn with_fd(ctx: &Ctx<'_>, syscall: &str, call: impl FnMut() -> i64) -> Result<i64> {
     retried(call).map_err(|errno| refuse(ctx, syscall, errno, None))
-}
-
-fn wait_for(fd: i32, events: i16, timeout_ms: i32) -> std::result::Result<bool, i32> {
-    let mut poll = libc::pollfd { fd, events, revents: 0 };
-    retried(|| unsafe { libc::poll(&mut poll, 1, timeout_ms) } as i64).map(|ready| ready > 0)
-}
-
-/// Writes all of it; waits where the other end is a full non-blocking pipe.
-pub fn write_all(fd: i32, mut bytes: &[u8]) -> std::result::Result<(), i32> {
-    while !bytes.is_empty() {
-        match retried(|| unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } as i64) {
-            Ok(written) => bytes = &bytes[written as usize..],
-            Err(libc::EAGAIN) => drop(wait_for(fd, libc::POLLOUT, -1)?),
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }
 
 /// Where reads and datagrams land: a mapping of their own for each would cost more than the system call.

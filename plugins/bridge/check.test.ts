@@ -93,6 +93,11 @@ describeWith(["cell", "ip"], "bridge CHECK names what is broken", () => {
       /^Interface veth\w+ has MTU 1500, recorded 1450$/,
     ],
     [
+      "the port's transmit queue",
+      (port) => onNode("link", "set", port, "txqueuelen", "1000"),
+      /^Interface veth[\da-f]{8} has a transmit queue of 1000, ADD set 0$/,
+    ],
+    [
       "the port's alias",
       (port) => onNode("link", "set", port, "alias", ""),
       /^Interface veth[\da-f]{8} has alias none, ADD set "cni:net:c0:eth0"$/,

@@ -69,6 +69,8 @@ function portDifferences(
   // A later plugin that changes the container's may change this one with it.
   if (mtu !== undefined && port.mtu !== mtu && port.mtu !== container.mtu)
     differences.push(`Interface ${port.name} has MTU ${port.mtu}, recorded ${mtu}`);
+  if (portIsOurs && port.txQueueLength !== 0)
+    differences.push(`Interface ${port.name} has a transmit queue of ${port.txQueueLength}, ADD set 0`);
   const alias = portAlias(network, attachment);
   if (portIsOurs && port.alias !== alias)
     differences.push(`Interface ${port.name} has alias ${quoted(port.alias)}, ADD set ${quoted(alias)}`);
