@@ -8,19 +8,21 @@ use rquickjs::{Array, Ctx, Error, Exception, Persistent, Result, TypedArray, Val
 use sha2::{Digest, Sha512};
 use std::cell::RefCell;
 use std::ffi::CString;
+use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr::addr_of_mut;
 
 thread_local! {
-    static ERROR_MAKER: RefCell<Option<Persistent<Function<'static>>>> = const { RefCell::new(None) };
+    /// Never dropped: to register a destructor would take the first page of libc's heap.
+    static ERROR_MAKER: RefCell<Option<ManuallyDrop<Persistent<Function<'static>>>>> = const { RefCell::new(None) };
 }
 
 /// Throws what the TypeScript's maker builds for a refused system call.
 pub fn refuse(ctx: &Ctx<'_>, syscall: &str, errno: i32, path: Option<&str>) -> Error {
     let maker = ERROR_MAKER.with_borrow(|maker| maker.clone());
     let Some(maker) = maker else { return Exception::throw_message(ctx, &format!("{syscall}: errno {errno}")) };
-    let made = maker.restore(ctx).and_then(|maker| match path {
+    let made = ManuallyDrop::into_inner(maker).restore(ctx).and_then(|maker| match path {
         Some(path) => maker.call::<_, Value>((syscall, errno, path)),
         None => maker.call::<_, Value>((syscall, errno)),
     });
@@ -91,7 +93,7 @@ fn with_bytes<'js, T>(value: &Value<'js>, body: impl FnOnce(&[u8]) -> T) -> Resu
 }
 
 fn on_error<'js>(ctx: Ctx<'js>, maker: Function<'js>) {
-    ERROR_MAKER.with_borrow_mut(|slot| *slot = Some(Persistent::save(&ctx, maker)));
+    ERROR_MAKER.with_borrow_mut(|slot| *slot = Some(ManuallyDrop::new(Persistent::save(&ctx, maker))));
 }
 
 // --- this process ---
