@@ -16,8 +16,17 @@ export interface Faulty {
 /** Calls that cannot fail in a way that matters: no fault is put there. */
 const harmless = new Set(["argv", "getenv", "monotonicMs", "wallClockMs", "sleepMs", "sha512", "close", "random"]);
 
-/** `sys` with its call number `at` (from 0) refused with `errno`; or, with "killed", everything from there on. */
-export function failing(sys: Sys, at: number, errno: number | "killed"): Faulty {
+/**
+ * `sys` with its call number `at` (from 0) refused with `errno`; or, with "killed", everything from there on. Calls are
+ * counted from the first that is `since` on.
+ */
+export function failing(
+  sys: Sys,
+  at: number,
+  errno: number | "killed",
+  since: (name: string, args: readonly unknown[]) => boolean = () => true,
+): Faulty {
+  let begun = false;
   let count = 0;
   let failed: string | undefined;
   const wrapped = Object.fromEntries(
@@ -25,6 +34,8 @@ export function failing(sys: Sys, at: number, errno: number | "killed"): Faulty 
       const original = call as (...args: unknown[]) => unknown;
       if (harmless.has(name)) return [name, original];
       const faulty = (...args: unknown[]) => {
+        begun ||= since(name, args);
+        if (!begun) return original(...args);
         const number = count++;
         if (number === at) failed = `${name}(${typeof args[0] === "string" ? args[0] : ""})`;
         if (errno === "killed" && number >= at) throw new Killed(`killed before ${name}`);

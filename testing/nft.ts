@@ -18,12 +18,15 @@ export async function nft(args: string, { input = "", netns = "" } = {}): Promis
   return (await execa(command, rest, { input })).stdout;
 }
 
-/** What `nft -j list ruleset` says, without handles, which tell in what order things were made. */
+/** What passes by, and in what order things were made. */
+const passing = new Set(["handle", "packets", "bytes"]);
+
+/** What `nft -j list ruleset` says, without handles and counts. */
 export async function nftJson(netns = ""): Promise<unknown[]> {
   const { nftables } = JSON.parse(await nft("-j list ruleset", { netns })) as { nftables: Record<string, unknown>[] };
   return nftables
     .filter((each) => !("metainfo" in each))
-    .map((each) => JSON.parse(JSON.stringify(each, (key, value) => (key === "handle" ? undefined : value))));
+    .map((each) => JSON.parse(JSON.stringify(each, (key, value) => (passing.has(key) ? undefined : value))));
 }
 
 export function prefix(text: string): Prefix {

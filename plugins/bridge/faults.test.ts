@@ -2,8 +2,9 @@
 // A failed ADD leaves nothing, DEL takes back whatever there is, the next container is served. iproute2 judges.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { layer3, makeBridgeNode, type BridgeNode } from "../../testing/bridge.ts";
+import { pathWith, saved } from "../../testing/iptables.ts";
 import { describeWith } from "../../testing/needs.ts";
-import type { Call } from "../../testing/runtime.ts";
+import { answer, type Call } from "../../testing/runtime.ts";
 import { failing, type Faulty } from "../../testing/failing.ts";
 import { sys } from "../../lib/host/node.ts";
 import { encodeResult, type Result } from "../../lib/cni/result.ts";
@@ -11,7 +12,31 @@ import { encodeResult, type Result } from "../../lib/cni/result.ts";
 const CLONE_NEWNET = 0x40000000;
 const EIO = 5;
 const timeout = 300_000;
-const conf = { ...layer3, isDefaultGateway: true, hairpinMode: true };
+const layers = { ...layer3, isDefaultGateway: true, hairpinMode: true };
+/** Where the packet filter begins: what comes before is refused to attachments without rules. */
+const isFilter = (name: string, args: readonly unknown[]) =>
+  (name === "socket" && args[2] === 12) || name === "spawn" || /\/(iptables|ip_tables_names)$/.test(String(args[0]));
+/** With rules one call in three, which is a minute, or with WEFT_ALL_FAULTS=1 each. */
+const step = process.env.WEFT_ALL_FAULTS === "1" ? 1 : 3;
+const variants = [
+  { about: "", more: {}, since: () => true, step: 1 },
+  {
+    about: " with rules in nf_tables",
+    more: { ipMasq: true, ipMasqBackend: "iptables", macspoofchk: true },
+    since: isFilter,
+    step,
+  },
+  {
+    about: " with rules in iptables' older tables",
+    more: { ipMasq: true, ipMasqBackend: "iptables" },
+    iptables: "legacy" as const,
+    since: isFilter,
+    step,
+  },
+];
+let variant: (typeof variants)[number] = variants[0] as (typeof variants)[number];
+let conf: typeof layers;
+let path: ReturnType<typeof pathWith>;
 const ips = ["10.1.0.5/24 10.1.0.1", "fd00:1::5/64 fd00:1::1"];
 
 let on: BridgeNode;
@@ -21,11 +46,21 @@ let home: number;
 /** Container ids that IPAM gave an address to. */
 let held: Set<string>;
 let asking: string;
+/** Before the tests of one variant. */
+function use(each: (typeof variants)[number]): void {
+  beforeEach(() => {
+    variant = each;
+    conf = { ...layers, ...each.more };
+    path = pathWith(each.iptables ?? "nft");
+  });
+  afterEach(() => path.remove());
+}
 beforeEach(async () => {
   on = await makeBridgeNode();
   [pod, next] = [await on.node.container("a"), await on.node.container("b")];
   home = sys.open("/proc/thread-self/ns/net", 0, 0);
   held = new Set();
+  on.ipam.next = answer(ips);
   on.ipam.during = (verb) => {
     if (verb === "ADD") held.add(asking);
     if (verb === "DEL") held.delete(asking);
@@ -40,12 +75,12 @@ afterEach(async () => {
 /** A call whose system call number `at` fails. Says what became of it. */
 async function struck(call: Call, at: number, errno: number | "killed"): Promise<Faulty & { error?: unknown }> {
   const quiet: typeof sys.write = (fd, data) => (fd === 2 ? undefined : sys.write(fd, data));
-  const faulty = failing({ ...sys, write: quiet }, at, errno);
+  const faulty = failing({ ...sys, write: quiet }, at, errno, variant.since);
   // The request is a value of the test's, and no call of the system.
   const { getenv: _, argv: __, ...over } = faulty.sys;
   asking = call.containerId ?? "c0";
   try {
-    await on.runtime.call({ ...call, over });
+    await on.runtime.call({ ...call, searchPath: path.path, over });
     return faulty;
   } catch (error) {
     return { ...faulty, error };
@@ -57,16 +92,23 @@ async function struck(call: Call, at: number, errno: number | "killed"): Promise
 
 async function add(containerId: string, netns: string): Promise<Result> {
   asking = containerId;
-  return await on.add({ netns, containerId, conf, ips });
+  return await on.add({ netns, containerId, conf, ips, searchPath: path.path });
 }
 async function del(containerId: string, netns: string): Promise<void> {
   asking = containerId;
-  await on.del({ netns, containerId, conf });
+  await on.del({ netns, containerId, conf, searchPath: path.path });
 }
 
-/** What there is of attachments: pairs, of which one end is on the node, and addresses of IPAM's. */
-const left = async () => ({ veths: await on.veths(), held: [...held] });
-const nothing = { veths: [], held: [] };
+/** The lines of either packet filter that are for an attachment. */
+async function rules(): Promise<string[]> {
+  const nodes = await on.node.run("nft", "list", "ruleset");
+  const older = variant.iptables === undefined ? [] : [...(await saved("legacy", 4)), ...(await saved("legacy", 6))];
+  return [...nodes.split("\n"), ...older].filter((line) => /CNI-|10\.1\.0\.5|c0/.test(line));
+}
+
+/** What there is of attachments: pairs, of which one end is on the node, addresses of IPAM's, rules. */
+const left = async () => ({ veths: await on.veths(), held: [...held], rules: await rules() });
+const nothing = { veths: [], held: [], rules: [] };
 
 /** DEL twice, then another container: added, found right, deleted. */
 async function recovers(): Promise<void> {
@@ -89,7 +131,7 @@ async function everyFault(
   judge: (error: unknown) => Promise<void>,
   least = 5,
 ) {
-  for (let at = 0; ; at++) {
+  for (let at = 0; ; at += variant.step) {
     const faulty = await struck(await call(), at, errno);
     if (faulty.failed() === undefined) {
       expect(faulty.error).toBeUndefined();
@@ -116,45 +158,57 @@ async function prevResult(): Promise<object> {
 const request = (verb: string) => ({ verb, conf, netns: pod });
 
 /** Of a network of which the runtime knows no attachment, though there is one. */
-const collect = { verb: "GC", conf: { ...conf, cniVersion: "1.1.0", "cni.dev/valid-attachments": [] } };
+const collect = () => ({
+  verb: "GC",
+  conf: { ...conf, cniVersion: "1.1.0", "cni.dev/valid-attachments": [] },
+  searchPath: path.path,
+});
 async function garbage(): Promise<Call> {
   await add("c0", pod);
-  return collect;
+  return collect();
 }
 
-describeWith(["cell", "ip", "ping"], "bridge, every system call refused once", () => {
-  test("ADD on a node without the bridge", { timeout }, async () => {
-    const call = async () => {
-      await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
-      return request("ADD");
-    };
-    await everyFault(call, EIO, async (error) => {
-      if (error !== undefined) expect(await left()).toEqual(nothing);
+const needs = ["cell", "ip", "ping", "nft", "legacy iptables"] as const;
+
+for (const each of variants)
+  describeWith(needs, `bridge${each.about}, every system call refused once`, () => {
+    use(each);
+
+    test("ADD on a node without the bridge", { timeout }, async () => {
+      const call = async () => {
+        await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
+        return request("ADD");
+      };
+      await everyFault(call, EIO, async (error) => {
+        if (error !== undefined) expect(await left()).toEqual(nothing);
+      });
+    });
+
+    test("CHECK", { timeout }, async () => {
+      const call = async () => ({ ...request("CHECK"), conf: { ...conf, prevResult: await prevResult() } });
+      await everyFault(call, EIO, async () => expect((await left()).held).toEqual(["c0"]));
+    });
+
+    test("DEL says it is done only when it is", { timeout }, async () => {
+      const call = async () => {
+        await add("c0", pod);
+        return request("DEL");
+      };
+      await everyFault(call, EIO, async (error) => {
+        if (error === undefined) expect(await left()).toEqual(nothing);
+      });
+    });
+
+    test("GC says it is done only when it is, and is done the next time", { timeout }, async () => {
+      await everyFault(garbage, EIO, async (error) => {
+        if (error !== undefined) await on.runtime.call(collect());
+        expect(await left()).toEqual(nothing);
+      });
     });
   });
 
-  test("CHECK", { timeout }, async () => {
-    const call = async () => ({ ...request("CHECK"), conf: { ...conf, prevResult: await prevResult() } });
-    await everyFault(call, EIO, async () => expect((await left()).held).toEqual(["c0"]));
-  });
-
-  test("DEL says it is done only when it is", { timeout }, async () => {
-    const call = async () => {
-      await add("c0", pod);
-      return request("DEL");
-    };
-    await everyFault(call, EIO, async (error) => {
-      if (error === undefined) expect(await left()).toEqual(nothing);
-    });
-  });
-
-  test("GC says it is done only when it is, and is done the next time", { timeout }, async () => {
-    await everyFault(garbage, EIO, async (error) => {
-      if (error !== undefined) await on.runtime.call(collect);
-      expect(await left()).toEqual(nothing);
-    });
-  });
-
+describeWith(needs, "bridge, every system call of STATUS refused once", () => {
+  use(variants[0] as (typeof variants)[number]);
   test("STATUS changes nothing, and is not content where it could not look", { timeout }, async () => {
     await add("c0", pod);
     const asked = { verb: "STATUS", conf: { ...conf, cniVersion: "1.1.0" } };
@@ -174,28 +228,31 @@ describeWith(["cell", "ip", "ping"], "bridge, every system call refused once", (
   });
 });
 
-describeWith(["cell", "ip", "ping"], "bridge, killed before every system call", () => {
-  test("ADD on a node without the bridge", { timeout }, async () => {
-    const call = async () => {
-      await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
-      return request("ADD");
-    };
-    await everyFault(call, "killed", async (error) => expect(error).toBeDefined());
-  });
+for (const each of variants.slice(0, 2))
+  describeWith(needs, `bridge${each.about}, killed before every system call`, () => {
+    use(each);
 
-  test("GC", { timeout }, async () => {
-    await everyFault(garbage, "killed", async (error) => {
-      expect(error).toBeDefined();
-      await on.runtime.call(collect);
-      expect(await left()).toEqual(nothing);
+    test("ADD on a node without the bridge", { timeout }, async () => {
+      const call = async () => {
+        await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
+        return request("ADD");
+      };
+      await everyFault(call, "killed", async (error) => expect(error).toBeDefined());
+    });
+
+    test("GC", { timeout }, async () => {
+      await everyFault(garbage, "killed", async (error) => {
+        expect(error).toBeDefined();
+        await on.runtime.call(collect());
+        expect(await left()).toEqual(nothing);
+      });
+    });
+
+    test("DEL", { timeout }, async () => {
+      const call = async () => {
+        await add("c0", pod);
+        return request("DEL");
+      };
+      await everyFault(call, "killed", async (error) => expect(error).toBeDefined());
     });
   });
-
-  test("DEL", { timeout }, async () => {
-    const call = async () => {
-      await add("c0", pod);
-      return request("DEL");
-    };
-    await everyFault(call, "killed", async (error) => expect(error).toBeDefined());
-  });
-});

@@ -5,6 +5,7 @@ import { foreignNft, foreignSaved, iptables, pathWith, saved, type Variant } fro
 import { describeWith } from "../../testing/needs.ts";
 import { nft, nftJson } from "../../testing/nft.ts";
 import { encodeResult } from "../../lib/cni/result.ts";
+import { systemError } from "../../lib/host/errno.ts";
 import { sys } from "../../lib/host/node.ts";
 import type { Sys } from "../../lib/host/sys.ts";
 
@@ -213,7 +214,22 @@ describeWith(["cell", "ip", "ping", "nft", "iptables", "legacy iptables"], "brid
     const error = await on.runtime.refusal({ verb: "ADD", conf, netns: pod, searchPath: none.path });
     expect(error.message).toMatch(/failed to locate iptables: no executable "iptables" in PATH/);
     const status = await on.runtime.refusal({ verb: "STATUS", conf, searchPath: none.path });
-    expect(status).toMatchObject({ code: 50, message: expect.stringContaining('no executable "iptables" in PATH') });
+    expect(status).toMatchObject({ code: 50, message: '"ipMasq" needs iptables, which is not in PATH or fails' });
+    for (const more of [
+      { ...masq, ipMasqBackend: "nftables" },
+      { ...layer3, macspoofchk: true },
+    ]) {
+      const socket: Sys["socket"] = (domain, type, protocol) => {
+        if (protocol === 12) throw systemError("socket", 93);
+        return sys.socket(domain, type, protocol);
+      };
+      const without = { verb: "STATUS", conf: { ...more, cniVersion: "1.1.0" }, over: { socket } };
+      expect(await on.runtime.refusal(without)).toMatchObject({ code: 50, message: "this kernel has no nf_tables" });
+      const failed = on.add({ netns: pod, conf: more, over: { socket } });
+      await expect(failed).rejects.toThrow("failed to set up ipMasq or macspoofchk: this kernel has no nf_tables");
+      // And there is nothing to take away.
+      await on.del({ netns: pod, conf: more, over: { socket } });
+    }
     await on.runtime.call({ verb: "STATUS", conf: { ...masq, cniVersion: "1.1.0" }, searchPath: none.path });
     none.remove();
   });
@@ -238,6 +254,30 @@ describeWith(["cell", "ip", "ping", "nft", "iptables", "legacy iptables"], "brid
       expect(await rules()).not.toMatch(/CNI-|net: net|10\.1\.[01]\.5/);
     },
   );
+
+  test.each(backends)("%s (%s): GC takes what is not valid of its network, and no more", async (_, variant, more) => {
+    const conf = { ...masq, ...more };
+    const searchPath = paths[variant].path;
+    const attached = [
+      ["c0", "net"],
+      ["c1", "net"],
+      ["c2", "net2"],
+    ] as const;
+    for (const [at, [containerId, name]] of attached.entries()) {
+      const netns = at === 0 ? pod : await on.node.container(containerId);
+      const ips = [`10.1.0.${at + 5}/24 10.1.0.1`, `fd00:1::${at + 5}/64 fd00:1::1`];
+      await on.add({ netns, containerId, ips, conf: { ...conf, name }, searchPath });
+    }
+    const heldBy = async (at: number) => (await rules()).includes(`10.1.0.${at + 5}`);
+    const attachments = [{ containerID: "c0", ifname: "eth0" }];
+    await on.runtime.call({
+      verb: "GC",
+      conf: { ...conf, cniVersion: "1.1.0", "cni.dev/valid-attachments": attachments },
+      searchPath,
+    });
+    expect([await heldBy(0), await heldBy(1), await heldBy(2)]).toEqual([true, false, true]);
+    for (const each of ["fd00:1::6", '\\"c1\\"', "id: c1"]) expect(await rules()).not.toContain(each);
+  });
 
   test.each(backends)("%s (%s): CHECK names each rule that is gone", async (_, variant, more) => {
     const conf = { ...masq, ...more };

@@ -6,7 +6,7 @@ import { CniError } from "../../lib/cni/error.ts";
 import type { Faults } from "../../lib/cni/faults.ts";
 import type { Undo } from "../../lib/cni/undo.ts";
 import { compare, ensure, remove } from "../../lib/firewall/apply.ts";
-import { automaticBackend, openNftIfThere } from "../../lib/firewall/backend.ts";
+import { automaticBackend, isIptablesUsable, openNftIfThere } from "../../lib/firewall/backend.ts";
 import { findIptables } from "../../lib/firewall/iptables/find.ts";
 import {
   compareMasquerade,
@@ -88,13 +88,16 @@ export function missingRules(host: Host, request: Owned, guarded: Guarded): stri
 /** Takes away all that an ADD of the attachment may have made, by names alone, in whichever backend. */
 export function removeRules(host: Host, { network, attachment }: Pick<Owned, "network" | "attachment">): void {
   const owner = ownerOf(network, attachment);
-  const nft = openNftIfThere(host);
   try {
-    if (nft !== undefined) remove(nft, ...masqueradeRemovals(host, owner), macSpoofRemoval(attachment));
+    const nft = openNftIfThere(host);
+    try {
+      if (nft !== undefined) remove(nft, ...masqueradeRemovals(host, owner), macSpoofRemoval(attachment));
+    } finally {
+      nft?.close();
+    }
   } finally {
-    nft?.close();
+    removeLegacy(host, owner);
   }
-  removeLegacy(host, owner);
 }
 
 /** Takes away the network's rules of attachments that are not valid. `links` are the node's, by name, where they are known. */
@@ -120,14 +123,16 @@ export function removeStaleRules(
 }
 
 /** Throws a CniError (50) where the rules that the configuration asks for could not be made. */
-export function checkRulesPossible(host: Host, conf: BridgeConf): void {
-  const backend = conf.ipMasq ? (conf.ipMasqBackend ?? automaticBackend(host)) : undefined;
-  const tool = backend === "iptables" ? findIptables(host, 4) : undefined;
-  if (backend === "iptables" && tool === undefined)
-    throw new CniError("unavailable", '"ipMasq" needs iptables: no executable "iptables" in PATH', {
+export function checkRulesPossible(host: Host, { ipMasq, ipMasqBackend, macSpoofCheck }: BridgeConf): void {
+  const backend = ipMasq ? (ipMasqBackend ?? automaticBackend(host)) : undefined;
+  if (backend === "iptables" && !isIptablesUsable(host))
+    throw new CniError("unavailable", '"ipMasq" needs iptables, which is not in PATH or fails', {
+      details: `PATH is ${JSON.stringify(host.env("PATH") ?? "")}`,
       hint: 'install iptables where the runtime\'s PATH leads, or set "ipMasqBackend" to nftables',
     });
-  if (!conf.macSpoofCheck && backend !== "nftables" && tool?.variant !== "nft") return;
+  const inNft =
+    macSpoofCheck || backend === "nftables" || (backend !== undefined && findIptables(host, 4)?.variant === "nft");
+  if (!inNft) return;
   const nft = openNftIfThere(host);
   nft?.close();
   if (nft === undefined) throw noNfTables("unavailable");
