@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { engine } from "../testing/binaries.ts";
 import { foreignNft, foreignSaved } from "../testing/iptables.ts";
 import { describeWith } from "../testing/needs.ts";
+import { dualSubnet, kubeFlannel } from "./configs.ts";
 import { failures, Fleet, type FleetCall, type FleetOutcome } from "./fleet.ts";
 import type { Implementation } from "./scenario.ts";
 
@@ -165,6 +166,23 @@ describeWith(needs, "ipMasq and macspoofchk beside Go's", () => {
     const plain = { ...conf, ipMasq: false, macspoofchk: false };
     expect(failures(await call(fleet, backend, "DEL", "ours", () => plain))).toEqual([]);
     expect(await ruleset(fleet)).toEqual(before);
+  });
+
+  test("flannel: where flanneld does not masquerade, bridge does, as Go's chain does", async () => {
+    const seen: Record<Implementation, string[][]> = { ours: [], go: [] };
+    const [backend] = backends;
+    if (backend === undefined) throw new Error("no backend");
+    for (const by of ["ours", "go"] as const) {
+      await using fleet = await open(2);
+      await fleet.cell.shell(`${dualSubnet.shell}; sed -i s,IPMASQ=true,IPMASQ=false, /run/flannel/subnet.env`);
+      for (const verb of ["ADD", "DEL"]) {
+        const program = { program: "flannel" };
+        expect(failures(await call(fleet, backend, verb, by, () => kubeFlannel("0.3.1"), program))).toEqual([]);
+        seen[by].push(await ruleset(fleet));
+      }
+    }
+    expect(seen.ours).toEqual(seen.go);
+    expect(seen.ours[0]?.join("\n")).toContain("MASQUERADE");
   });
 });
 

@@ -23,7 +23,7 @@ import { sys } from "../host/node.ts";
 import type { Sys } from "../host/sys.ts";
 import { toCniError } from "./boundary.ts";
 import { parseConfig } from "./config.ts";
-import { delegateAdd, delegateVerb, findPlugin, isOwnDelegate, resultOf } from "./delegate.ts";
+import { delegateAdd, delegateVerb, findPlugin, isThisExecutable, resultOf } from "./delegate.ts";
 import type { Request, Suite } from "./plugin.ts";
 import { specVersions, type SpecVersion } from "./version.ts";
 
@@ -341,15 +341,18 @@ describe("a delegate that is this very executable stays in this process", () => 
     script("first/x", `echo '{"code":120,"msg":"the first"}'; exit 1`);
     const path = `${root}/first:${root}`;
     const asked = request(suiteOf(recorder), { path });
-    expect(isOwnDelegate(asked, hostOf("ADD"), "x")).toBe(false);
+    expect(isThisExecutable(join(root, "first/x"), hostOf("ADD"))).toBe(false);
     expect(await refusalOf(() => delegateAdd(asked, hostOf("ADD"), "x", text))).toMatchObject({ code: 120 });
     expect(recorder.verbs).toEqual([]);
-    expect(isOwnDelegate(request(suiteOf(recorder)), hostOf("ADD"), "x")).toBe(true);
+    expect(isThisExecutable(join(root, "x"), hostOf("ADD"))).toBe(true);
   });
 
-  test("a plugin that this executable does not carry runs by itself", () => {
-    ours();
-    expect(isOwnDelegate(request(), hostOf("ADD"), "x")).toBe(false);
+  test("a plugin that this executable does not carry runs by itself", async () => {
+    script("x", `echo '{"code":120,"msg":"by itself"}'; exit 1`);
+    const self: Sys["stat"] = (path, follow) => sys.stat(path === "/proc/self/exe" ? join(root, "x") : path, follow);
+    const host = hostOf("ADD", { over: { stat: self } });
+    expect(isThisExecutable(join(root, "x"), host)).toBe(true);
+    expect(await refusalOf(() => delegateAdd(request(), host, "x", text))).toMatchObject({ code: 120 });
   });
 });
 
@@ -369,8 +372,6 @@ describe("a copy of this executable is this executable", () => {
   function standingIn(file: string): Partial<Sys> {
     return { stat: (path, follow) => sys.stat(path === "/proc/self/exe" ? file : path, follow) };
   }
-  const suite: Suite = new Map([["x", new Recorder().plugin]]);
-
   test.each<[string, string, string, boolean]>([
     ["of the same size and build", "0123456789abcdef", "code...\nweft-build:0123456789abcdef\n", true],
     ["of another size", "0123456789abcdef", "code....\nweft-build:0123456789abcdef\n", false],
@@ -378,19 +379,19 @@ describe("a copy of this executable is this executable", () => {
     ["of no build", "0123456789abcdef", "code...............................\n", false],
     ["of source run as it is", "development", "code...\nweft-build:development\n", false],
   ])("where it is %s", async (_what, buildId, content, whether) => {
-    const { isOwnDelegate: isOwn } = await built(buildId);
+    const { isThisExecutable: isOurs } = await built(buildId);
     const self = join(root, "self");
     writeFileSync(self, `code...\nweft-build:${buildId}\n`);
     writeFileSync(join(root, "x"), content);
-    expect(isOwn(request(suite), hostOf("ADD", { over: standingIn(self) }), "x")).toBe(whether);
+    expect(isOurs(join(root, "x"), hostOf("ADD", { over: standingIn(self) }))).toBe(whether);
   });
 
   test("whatever is copied is a copy", async () => {
-    const { isOwnDelegate: isOwn } = await built("0123456789abcdef");
+    const { isThisExecutable: isOurs } = await built("0123456789abcdef");
     const self = join(root, "self");
     writeFileSync(self, `\u0000\nweft-build:0123456789abcdef\n`);
     copyFileSync(self, join(root, "x"));
-    expect(isOwn(request(suite), hostOf("ADD", { over: standingIn(self) }), "x")).toBe(true);
+    expect(isOurs(join(root, "x"), hostOf("ADD", { over: standingIn(self) }))).toBe(true);
   });
 });
 

@@ -46,7 +46,7 @@ export function findPlugin(type: string, path: string, host: Host): string {
 }
 
 /** Whether the file is this executable: the same file, or a copy of it, which an installer that copies each name makes. */
-function isThisExecutable(file: string, host: Host): boolean {
+export function isThisExecutable(file: string, host: Host): boolean {
   const [own, other] = [host.files.stat("/proc/self/exe"), host.files.stat(file)];
   if (own === undefined || other === undefined) return false;
   if (own.dev === other.dev && own.ino === other.ino) return true;
@@ -144,11 +144,6 @@ async function delegate(
   const read = readCall(text);
   checkNetworkName(read.network);
   return callPlugin(plugin, { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns }, read, host);
-}
-
-/** Whether a delegate of this type would run in this process: then what it refuses is known before it is called. */
-export function isOwnDelegate(request: Request<unknown>, host: Host, type: string): boolean {
-  return request.suite.has(type) && isThisExecutable(findPlugin(type, request.path, host), host);
 }
 
 /** ADD of a delegate with this configuration. Throws its error. */
