@@ -14,13 +14,15 @@ use std::ptr::{addr_of_mut, null_mut};
 
 /// Several times what an ADD takes.
 const SIZE: usize = 2 << 20;
-/// The size of the block that follows.
+/// A block's size, in front of it; of what is on a page of blocks of one size, in front of them all.
 const HEADER: usize = size_of::<usize>();
-/// Blocks are aligned to this; with their header, they are multiples of it.
-pub const ALIGN: usize = 16;
+/// What `alloc` aligns to, and sizes are multiples of.
+pub const ALIGN: usize = 8;
+/// What `carve` aligns to.
+pub const WIDE: usize = 16;
 /// Freed blocks up to this size are given out again.
 const SMALL: usize = 512;
-const SIZES: usize = SMALL / ALIGN;
+const SIZES: usize = SMALL / ALIGN + 1;
 const PAGE: usize = 4096;
 
 #[repr(C, align(4096))]
@@ -56,7 +58,8 @@ fn is_ours(block: *mut u8) -> bool {
 
 /// Size of a block of ours.
 unsafe fn size_of_block(block: *mut u8) -> usize {
-    unsafe { *(block.sub(HEADER) as *const usize) }
+    let header = if image::is_on_page(block) { block.map_addr(|address| address & !(PAGE - 1)) } else { block.wrapping_sub(HEADER) };
+    unsafe { *(header as *const usize) }
 }
 
 #[cold]
@@ -65,51 +68,63 @@ unsafe fn beyond(size: usize) -> *mut u8 {
         if REST.next.is_null() {
             let start = addr_of_mut!(AREA) as *mut u8;
             REST = Rest { next: start, end: start.add(SIZE) };
-            return alloc(size);
+            return carve(size);
         }
         image::must_not_be_full();
         libc::malloc(size) as *mut u8
     }
 }
 
-/// A page of the image, cut into free blocks of one size. What a call writes to are objects of few kinds, a word here and
+/// A block of at least `size` bytes, aligned to WIDE, that was never used; null where there is no memory.
+pub unsafe fn carve(size: usize) -> *mut u8 {
+    unsafe {
+        if (REST.end as usize) - (REST.next as usize) < 2 * WIDE + size {
+            return beyond(size);
+        }
+        let block = REST.next.add(HEADER).map_addr(|address| address.next_multiple_of(WIDE));
+        // With the next block's header it ends where that one is aligned.
+        let size = (size + HEADER).next_multiple_of(WIDE) - HEADER;
+        *(block.sub(HEADER) as *mut usize) = size;
+        REST.next = block.add(size);
+        block
+    }
+}
+
+/// Cuts a page of the image into free blocks of one size. What a call writes to are objects of few kinds, a word here and
 /// there; each kind on pages of its own makes fewer pages to copy.
 #[cold]
 unsafe fn cut_page(size: usize) {
     unsafe {
-        let page = REST.end.map_addr(|address| (address - PAGE) & !(PAGE - 1));
-        REST.end = page;
-        for at in (0..PAGE / (HEADER + size)).rev() {
-            let header = page.add(ALIGN - HEADER + at * (HEADER + size));
-            *(header as *mut usize) = size;
-            dealloc(header.add(HEADER));
+        if (REST.end as usize) - (REST.next as usize) < 2 * PAGE {
+            image::must_not_be_full();
+        }
+        REST.end = REST.end.map_addr(|address| (address - PAGE) & !(PAGE - 1));
+        image::begins_pages_at(REST.end);
+        *(REST.end as *mut usize) = size;
+        for at in (0..(PAGE - HEADER) / size).rev() {
+            dealloc(REST.end.add(HEADER + at * size));
         }
     }
 }
 
-/// A block of at least `size` bytes; null where there is no memory.
+/// A block of at least `size` bytes, aligned to ALIGN; null where there is no memory.
 pub unsafe fn alloc(size: usize) -> *mut u8 {
     unsafe {
-        // One less than a multiple of ALIGN, counted in headers.
-        let size = (size + HEADER).next_multiple_of(ALIGN) - HEADER;
-        if size < SMALL {
-            let free = &mut *addr_of_mut!(FREE[size / ALIGN]);
-            if free.is_null() && image::is_building() && (REST.end as usize) - (REST.next as usize) > 2 * PAGE {
-                cut_page(size);
-            }
-            if !free.is_null() {
-                let block = *free;
-                *free = *(block as *const *mut u8);
-                return block;
-            }
+        let is_building = image::is_building();
+        // What `carve` would make of it, so that a call finds again what it freed; in the image every byte counts.
+        let size = if is_building { size.max(1).next_multiple_of(ALIGN) } else { (size + HEADER).next_multiple_of(WIDE) - HEADER };
+        if size > SMALL {
+            return carve(size);
         }
-        if (REST.end as usize) - (REST.next as usize) < ALIGN + HEADER + size {
-            return beyond(size);
+        let free = &mut *addr_of_mut!(FREE[size / ALIGN]);
+        if free.is_null() {
+            if !is_building {
+                return carve(size);
+            }
+            cut_page(size);
         }
-        // The first block of an area stands a header off; every other follows on.
-        let block = REST.next.add(HEADER).map_addr(|address| address.next_multiple_of(ALIGN));
-        *(block.sub(HEADER) as *mut usize) = size;
-        REST.next = block.add(size);
+        let block = *free;
+        *free = *(block as *const *mut u8);
         block
     }
 }
@@ -118,7 +133,7 @@ pub unsafe fn dealloc(block: *mut u8) {
     unsafe {
         if !is_ours(block) {
             libc::free(block as *mut libc::c_void);
-        } else if size_of_block(block) < SMALL {
+        } else if size_of_block(block) <= SMALL {
             let free = &mut *addr_of_mut!(FREE[size_of_block(block) / ALIGN]);
             *(block as *mut *mut u8) = *free;
             *free = block;

@@ -14,20 +14,22 @@ use std::ptr::{addr_of_mut, null_mut};
 const SIZE: usize = crate::carried::IMAGE_SIZE;
 const BYTECODE: usize = carried::MAIN.len();
 /// The heap of a module that is read but not yet run is one third large blocks and two thirds small ones.
-const LOW: usize = SIZE * 28 / 100 / 8 * 8 - size_of::<usize>();
-const HIGH: usize = SIZE - size_of::<usize>() - LOW - BYTECODE;
+const LOW: usize = SIZE * 28 / 100 / 8 * 8;
+const HIGH: usize = SIZE - 2 * size_of::<usize>() - LOW - BYTECODE;
 
 /// The heap grows from both ends. The bytecode is nothing any more once it is read, so it lies where the heap comes last.
 #[repr(C, align(4096))]
 struct Image {
     /// Address of what `make` made, somewhere in the heap; 0 in a blank executable.
     root: usize,
+    /// Where pages of blocks of one size begin; they go to the end.
+    pages: usize,
     low: [u8; LOW],
     bytecode: [u8; BYTECODE],
     high: [u8; HIGH],
 }
 #[unsafe(link_section = ".image")]
-static mut IMAGE: Image = Image { root: 0, low: [0; LOW], bytecode: *carried::MAIN, high: [0; HIGH] };
+static mut IMAGE: Image = Image { root: 0, pages: usize::MAX, low: [0; LOW], bytecode: *carried::MAIN, high: [0; HIGH] };
 
 static mut BUILDING: bool = false;
 
@@ -48,6 +50,15 @@ pub fn is_building() -> bool {
 /// Whether a block is in the image.
 pub fn holds(block: *mut u8) -> bool {
     (block as usize).wrapping_sub(addr_of_mut!(IMAGE) as usize) < SIZE
+}
+
+pub fn begins_pages_at(page: *mut u8) {
+    unsafe { (*image()).pages = page as usize }
+}
+
+/// Whether a block is on a page of blocks of one size.
+pub fn is_on_page(block: *mut u8) -> bool {
+    holds(block) && unsafe { block as usize > (*image()).pages }
 }
 
 /// Memory outside the image would be gone at the next start.

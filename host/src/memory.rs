@@ -41,14 +41,15 @@ fn patiently(ask: impl Fn() -> *mut u8) -> *mut u8 {
 
 unsafe impl GlobalAlloc for Patient {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        patiently(|| unsafe { if layout.align() > arena::ALIGN { System.alloc(layout) } else { arena::alloc(layout.size()) } })
-    }
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         patiently(|| unsafe {
-            if layout.align() > arena::ALIGN { System.realloc(block, layout, size) } else { arena::realloc(block, size) }
+            match layout.align() {
+                ..=arena::ALIGN => arena::alloc(layout.size()),
+                ..=arena::WIDE => arena::carve(layout.size()),
+                _ => System.alloc(layout),
+            }
         })
     }
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        unsafe { if layout.align() > arena::ALIGN { System.dealloc(block, layout) } else { arena::dealloc(block) } }
+        unsafe { if layout.align() > arena::WIDE { System.dealloc(block, layout) } else { arena::dealloc(block) } }
     }
 }
