@@ -21,19 +21,19 @@ export const differences = {
   // The protocol.
   "errors carry cniVersion": {
     why: "the spec asks for it; Go leaves it out",
-    in: ["protocol", "verbs", "host-local", "bridge", "flannel", "vlan-guest", "tuning"],
+    in: ["protocol", "verbs", "host-local", "bridge", "flannel", "vlan-guest", "tuning", "bandwidth"],
     path: /^\d+\.error\.cniVersion$/,
     fits: (go, ours) => go === undefined && typeof ours === "string",
   },
   "errors have the spec's codes": {
     why: "Go has 999 for whatever is not the skeleton's; 7 and 6 are for configurations, 5 for files, 4 for CNI_ARGS, 11 for what may pass",
-    in: ["protocol", "verbs", "host-local", "bridge", "vlan-guest", "tuning"],
+    in: ["protocol", "verbs", "host-local", "bridge", "vlan-guest", "tuning", "bandwidth"],
     path: /^\d+\.error\.code$/,
     fits: (go, ours) => go === 999 && [4, 5, 6, 7, 11].includes(Number(ours)),
   },
   "what to try ends the details": {
     why: "an operator can act on it",
-    in: ["protocol", "verbs", "host-local", "bridge", "tuning"],
+    in: ["protocol", "verbs", "host-local", "bridge", "tuning", "bandwidth"],
     path: /^\d+\.error\.details$/,
     fits: (go, ours) => String(ours).startsWith(String(go ?? "")) && String(ours).length > String(go ?? "").length,
   },
@@ -85,13 +85,13 @@ export const differences = {
   },
   "MACs are set, not left to the kernel": {
     why: "udev gives a MAC of its own to a link whose MAC the kernel drew, after ADD has reported it",
-    in: withKernel,
+    in: [...withKernel, "bandwidth"],
     path: /^\d+\.state\.(node|pods\.\w+)\.links\.\w+\.addr_assign_type$/,
     fits: (go, ours) => go === "1" && ours === "3",
   },
   "a port says whose it is, a bridge what it is the gateway of": {
     why: "an operator sees it in ip -d link, GC finds what no attachment holds, and a subnet that changed what was its own",
-    in: withKernel,
+    in: [...withKernel, "bandwidth"],
     path: /^\d+\.state\.node\.links\.[\w.]+\.ifalias$/,
     fits: appears,
   },
@@ -105,7 +105,7 @@ export const differences = {
   },
   "a failed ADD is undone": {
     why: "the runtime's DEL may never come; what ours leaves is looked at in every failing step",
-    in: ["bridge", "vlan-guest", "tuning"],
+    in: ["bridge", "vlan-guest", "tuning", "bandwidth"],
     path: /^\d+\.(state|files)\./,
     step: (go, ours) => ours.did.startsWith("ADD") && go.exit === 1 && ours.exit === 1,
   },
@@ -413,5 +413,41 @@ export const differences = {
     in: ["tuning"],
     scenario: /^fault: a sysctl that is a number$/,
     path: /^1\.error\.says$/,
+  },
+
+  // bandwidth.
+  "what a container sends is redirected once": {
+    why: "the first redirect takes every packet, so the second of Go's filter never sees one",
+    in: ["bandwidth"],
+    path: /^\d+\.state\.node\.links\.veth1\.filters\.2\.options\.actions\.1$/,
+    fits: vanishes,
+  },
+  "what an ADD left behind is replaced": {
+    why: "Go refuses: a runtime's second try would fail for ever",
+    in: ["bandwidth"],
+    scenario: /^(a second ADD|a link of its name that nobody uses)$/,
+    path: /^2\./,
+    step: (go, ours) => ours.did === "ADD bandwidth" && go.exit === 1 && ours.exit === 0,
+  },
+  "DEL reads no limits": {
+    why: "a configuration that was broken since must not keep an attachment",
+    in: ["bandwidth"],
+    scenario: /^fault: /,
+    path: /^2\.(exit|error|stdout|layout)$/,
+    step: (go, ours) => ours.did === "DEL bandwidth" && go.exit === 1 && ours.exit === 0,
+  },
+  "CHECK looks for the bucket and for what leads to it": {
+    why: "without them nothing is shaped, and with a link that is down nothing is sent",
+    in: ["bandwidth"],
+    scenario: /^CHECK finds a damaged (bucket|redirect|ingress|ifb's state)$/,
+    path: /^3\.(exit|error|stdout|layout)$/,
+    step: (go, ours) => go.exit === 0 && ours.exit === 1,
+  },
+  "without limits and without a result there is an error": {
+    why: "Go breaks down",
+    in: ["bandwidth"],
+    scenario: /^fault: no result before it$/,
+    path: /^2\./,
+    step: (go, ours) => go.exit === 2 && ours.exit === 1,
   },
 } as const satisfies Record<string, Difference>;

@@ -17,6 +17,8 @@ const passing = new Set([
   "hello_timer",
   "tcn_timer",
   "topology_change_timer",
+  // Of a packet scheduler's action.
+  "index",
   "gc_timer",
   "message_age_timer",
   "forward_delay_timer",

@@ -6,7 +6,7 @@ import type { Cell } from "./cell.ts";
 
 type Json = Record<string, unknown>;
 
-/** One network namespace. A link has its addresses, what it is as a port, and its sysctls with it. */
+/** One network namespace. A link has its addresses, what it is as a port, what shapes it, and its sysctls with it. */
 export interface Place {
   readonly links: Record<string, Json>;
   readonly routes: { readonly v4: readonly Json[]; readonly v6: readonly Json[] };
@@ -30,10 +30,13 @@ const look = [
   "unshare -m sh -c 'mount -t sysfs sys /sys; cd /sys/class/net; grep -H . */addr_assign_type'",
   // stable_secret cannot be read before it is written.
   "cd /proc/sys/net; grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf || true",
+  "tc -j qdisc",
+  "for dev in $(tc qdisc | sed -n 's/^qdisc ingress .* dev \\([^ ]*\\) .*/\\1/p'); do echo $dev $(tc -j filter show dev $dev ingress); done",
 ].join("; echo @@; ");
 
 const byName = (list: Json[]) => Object.fromEntries(list.map((each) => [String(each.ifname), each]));
-export const isBridge = (link: Json) => (link.linkinfo as Json | undefined)?.info_kind === "bridge";
+const kindOf = (link: Json) => (link.linkinfo as Json | undefined)?.info_kind;
+export const isBridge = (link: Json) => kindOf(link) === "bridge";
 /** Names a plugin draws. */
 const isDrawn = (name: string) => /^veth[0-9a-f]{8}$/.test(name);
 const flags = (link: Json) => (link.flags ?? []) as string[];
@@ -49,7 +52,8 @@ function isSettled({ links }: Place): boolean {
       if (!port) return link.operstate === (up ? "UNKNOWN" : "DOWN");
     }
     if (!up) return !isBridge(link);
-    if (link.operstate !== "UP") return false;
+    // What only shapes has no carrier to wait for.
+    if (link.operstate !== "UP" && kindOf(link) !== "ifb") return false;
     const addrs = link.addrs as Json[];
     const enabled = (link.sysctls as Json)["ipv6/disable_ipv6"] === "0" && Number(link.mtu) >= 1280;
     return !enabled || addrs.some(isLinkLocal);
@@ -94,7 +98,7 @@ async function observePlace(cell: Cell, netns: string | undefined): Promise<Plac
     if (links === undefined || addrs === undefined || ports === undefined || v4 === undefined || v6 === undefined)
       throw new Error("iproute2 said nothing");
     const place: Place = { links: byName(links), routes: { v4, v6: inLinkOrder(v6, byName(links)) }, sysctls: {} };
-    for (const link of links) Object.assign(link, { addrs: [], sysctls: {} });
+    for (const link of links) Object.assign(link, { addrs: [], sysctls: {}, qdiscs: [] });
     for (const each of addrs) Object.assign(place.links[String(each.ifname)] ?? {}, { addrs: each.addr_info });
     for (const each of ports) Object.assign(place.links[String(each.ifname)] ?? {}, { port: each });
     for (const [, name = "", value] of (parts[5] ?? "").matchAll(/^(.*)\/addr_assign_type:(.*)$/gm))
@@ -105,6 +109,10 @@ async function observePlace(cell: Cell, netns: string | undefined): Promise<Plac
       if (link === undefined) place.sysctls[key] = value;
       else (link.sysctls as Json)[`${family}/${setting}`] = value;
     }
+    for (const { dev, ...qdisc } of JSON.parse(parts[7] || "[]") as Json[])
+      (place.links[String(dev)]?.qdiscs as Json[] | undefined)?.push(qdisc);
+    for (const [, name = "", filters = ""] of (parts[8] ?? "").matchAll(/^(\S+) (.*)$/gm))
+      Object.assign(place.links[name] ?? {}, { filters: JSON.parse(filters) });
     if (isSettled(place) || Date.now() > until) return withoutIdleAddresses(place);
     await new Promise((resolve) => setTimeout(resolve, 15));
   }

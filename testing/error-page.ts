@@ -32,6 +32,7 @@ export const sections: readonly Section[] = [
   { title: "bridge", folders: ["plugins/bridge"] },
   { title: "host-local", folders: ["plugins/host-local-ipam"] },
   { title: "loopback", folders: ["plugins/loopback"] },
+  { title: "bandwidth", folders: ["plugins/bandwidth"] },
   { title: "portmap", folders: ["plugins/portmap"] },
   { title: "tuning", folders: ["plugins/tuning"] },
   { title: "iptables and nftables", folders: ["lib/firewall/iptables", "lib/firewall"] },

@@ -6,6 +6,10 @@ export type SpecVersion = (typeof specVersions)[number];
 /** Every version this suite speaks; most plugins advertise all of them. */
 export const allVersions: readonly SpecVersion[] = specVersions;
 
+/** The versions from one on, for a plugin that came with it. */
+export const versionsSince = (first: SpecVersion): readonly SpecVersion[] =>
+  specVersions.slice(specVersions.indexOf(first));
+
 /** What VERSION answers as its own, and what an error says when the request's version is unknown. */
 export const newestVersion: SpecVersion = "1.1.0";
 
