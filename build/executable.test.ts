@@ -64,7 +64,9 @@ describe("names", () => {
     expect(done).toMatchObject({ exitCode: 0, stderr: "" });
     expect(JSON.parse(done.stdout)).toEqual({
       cniVersion: "1.1.0",
-      supportedVersions: ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"].slice(name === "bandwidth" ? 2 : 0),
+      supportedVersions: ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"].slice(
+        name === "bandwidth" ? 2 : 0,
+      ),
     });
   });
 

@@ -7,10 +7,10 @@ import type { Host } from "../../lib/host/host.ts";
 import { openRoute } from "../../lib/netlink/route/open.ts";
 import { openTc } from "../../lib/netlink/tc/open.ts";
 import { bucketsOf, type Places } from "./add.ts";
+import { bucketDifferences, redirectDifferences } from "./compare.ts";
 import type { BandwidthConf } from "./conf.ts";
 import { hostLink } from "./host-link.ts";
 import { ifbNames, ownIfbs } from "./ifb.ts";
-import { bucketDifferences, redirectDifferences } from "./shape.ts";
 
 type Check = AttachmentRequest<BandwidthConf>;
 
@@ -57,8 +57,9 @@ function differencesOf(
   if (conf.egress === undefined) return differences;
   const [ifb] = ownIfbs(host, node, network, attachment);
   if (ifb === undefined) {
-    const names = ifbNames(host, network, attachment);
-    return [...differences, `get ifb device: neither ${names.join(" nor ")} is this attachment's`];
+    const names = ifbNames(host, network, attachment).join(" nor ");
+    differences.push(`get ifb device: neither ${names} is this attachment's`);
+    return differences;
   }
   if (!ifb.up) differences.push(`ifb device ${ifb.name} is down`);
   return [...differences, ...bucketDifferences(tc, ifb, bucketOf(conf.egress)), ...redirectDifferences(tc, link, ifb)];

@@ -43,16 +43,16 @@ export function readBandwidthConf(source: ConfigSource, verb: Verb): BandwidthCo
   };
 }
 
+const fault = (msg: string, hint: string): CniError => new CniError("invalidConfig", msg, { hint });
+
 function limitOf(direction: "ingress" | "egress", rate = 0, burst = 0): Limit | undefined {
-  const fault = (msg: string, hint: string) =>
-    new CniError("invalidConfig", `${msg}: "${direction}Rate" is ${rate}, "${direction}Burst" is ${burst}`, { hint });
   if (rate === 0 && burst === 0) return undefined;
-  const both = `give both, or neither: bits a second in "${direction}Rate", bits in "${direction}Burst"`;
-  if (burst === 0) throw fault("if rate is set, burst must also be set", both);
-  if (rate === 0) throw fault("if burst is set, rate must also be set", both);
+  const given = `"${direction}Rate" is ${rate}, "${direction}Burst" is ${burst}`;
+  if (burst === 0) throw fault(`if rate is set, burst must also be set: ${given}`, "both are in bits; give both");
+  if (rate === 0) throw fault(`if burst is set, rate must also be set: ${given}`, "both are in bits; give both");
   if (Math.floor(burst / 8) >= maxBurstBytes)
-    throw fault("burst cannot be more than 4GB", `make "${direction}Burst" smaller; it is in bits`);
+    throw fault(`burst cannot be more than 4GB: ${given}`, "make it smaller; it is in bits");
   if (rate < leastBits || burst < leastBits)
-    throw fault("less than a byte cannot be measured", "both are in bits; 1000000 is a megabit");
+    throw fault(`less than a byte cannot be measured: ${given}`, "both are in bits; 1000000 is a megabit");
   return { rate, burst };
 }

@@ -70,24 +70,3 @@ const taken = (what: string): CniError =>
   new CniError("internal", `create qdisc: file exists: the ${what} is somebody else's`, {
     hint: "see tc qdisc show and tc filter show of this link: only one can shape it",
   });
-
-/** Whether the bucket is as it should be: one sentence for each difference. */
-export function bucketDifferences(tc: TcSocket, { ifIndex, name }: Link, wanted: Tbf): string[] {
-  const found = tc.qdisc.get(ifIndex, "root")?.tbf;
-  if (found === undefined) return [`Failed to find qdisc: the root of ${name} is no tbf`];
-  const numbers = [
-    ["Rate", wanted.rate, found.rate, "bytes a second"],
-    ["Limit", wanted.limit, found.limit, "bytes"],
-    ["Buffer", wanted.buffer, found.buffer, "ticks"],
-  ] as const;
-  return numbers
-    .filter(([, want, is]) => want !== is)
-    .map(([what, want, is, unit]) => `${what} doesn't match: ${name} has ${is} ${unit}, configured ${want}`);
-}
-
-/** The same for the redirect. */
-export function redirectDifferences(tc: TcSocket, from: Link, to: Link): string[] {
-  const filters = tc.filter.list(from.ifIndex);
-  if (filters.some(({ first, redirectsTo }) => first && redirectsTo === to.ifIndex)) return [];
-  return [`Failed to find filter: what ${from.name} receives is not redirected to ${to.name}`];
-}

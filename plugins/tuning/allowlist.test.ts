@@ -63,7 +63,7 @@ describe("the allowlist", () => {
     ["[z-a]"],
   ])("a line that says %j is refused, whatever other lines allow", async (line) => {
     const { code, message, details } = await refusalOf(() => allowed(`net\n${line}`));
-    expect(message.startsWith(`allowlist "${line}": `)).toBe(true);
+    expect(message).toContain(`allowlist "${line}" is no regular expression that everybody reads alike`);
     expect(code).toBe(7);
     expect(details).toContain(path);
   });

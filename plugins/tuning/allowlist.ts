@@ -43,14 +43,18 @@ export function refuseForbidden(names: Iterable<string>, host: Host): void {
 }
 
 function patternOf(line: string): RegExp {
-  let reason = "it uses a syntax that not every regular expression has";
+  let reason = "";
   try {
     if (alike.test(line)) return new RegExp(line);
   } catch (error) {
-    reason = (error as Error).message;
+    reason = `: ${(error as Error).message}`;
   }
-  throw new CniError("invalidConfig", `allowlist "${line}": ${reason}`, {
-    details: path,
-    hint: "write this line with characters, dots, classes, groups and repetitions, and escape what is meant as it is: ^net\\.ipv4\\.conf\\.IFNAME\\.",
-  });
+  throw new CniError(
+    "invalidConfig",
+    `allowlist "${line}" is no regular expression that everybody reads alike${reason}`,
+    {
+      details: path,
+      hint: "write this line with characters, dots, classes, groups and repetitions, and escape what is meant as it is: ^net\\.ipv4\\.conf\\.IFNAME\\.",
+    },
+  );
 }

@@ -4,12 +4,12 @@ import { CniError } from "../../lib/cni/error.ts";
 import { openContainer } from "../../lib/cni/netns.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host, Netns } from "../../lib/host/host.ts";
-import type { Link } from "../../lib/netlink/route/link.ts";
 import { openRoute } from "../../lib/netlink/route/open.ts";
 import { vethPeer } from "../../lib/netlink/route/peer.ts";
 import { backupName, readBackup } from "./backup.ts";
-import { changesLink, type LinkConf, type TuningConf } from "./conf.ts";
-import { settingDifferences, settingsOf } from "./sysctls.ts";
+import { linkDifferences, settingDifferences } from "./compare.ts";
+import { changesLink, type TuningConf } from "./conf.ts";
+import { settingsOf } from "./sysctls.ts";
 
 type Check = AttachmentRequest<TuningConf>;
 
@@ -25,8 +25,8 @@ export function check(request: Check, host: Host): void {
   const netns = openContainer(request.netns, host);
   let differences: string[];
   try {
-    differences = settingDifferences(host, netns, settings);
-    if (changesLink(conf.link)) differences.push(...linkDifferences(request, host, netns));
+    const ofLink = changesLink(conf.link) ? podDifferences(request, host, netns) : [];
+    differences = [...settingDifferences(host, netns, settings), ...ofLink];
   } finally {
     netns.close();
   }
@@ -36,13 +36,16 @@ export function check(request: Check, host: Host): void {
   });
 }
 
-function linkDifferences({ conf, attachment }: Check, host: Host, netns: Netns): string[] {
+function podDifferences({ conf, attachment }: Check, host: Host, netns: Netns): string[] {
   const pod = openRoute(host, netns);
   const node = openRoute(host);
   try {
     const link = pod.link.get(attachment.ifName);
-    if (link === undefined) return [`Cannot find container link ${attachment.ifName}`];
-    const differences = compare(link, conf.link);
+    const differences = link === undefined ? [] : linkDifferences(link, conf.link);
+    if (link === undefined) {
+      differences.push(`Cannot find container link ${attachment.ifName}`);
+      return differences;
+    }
     const { mtu } = conf.link;
     // Go's plugin leaves the node's end alone, and ours may have: then nothing is kept of it.
     const kept = mtu === undefined ? undefined : readBackup(conf.dataDir, backupName(attachment), host)?.backup?.peer;
@@ -54,19 +57,4 @@ function linkDifferences({ conf, attachment }: Check, host: Host, netns: Netns):
     pod.close();
     node.close();
   }
-}
-
-function compare(link: Link, conf: LinkConf): string[] {
-  const properties = [
-    ["Ethernet", conf.mac, link.mac],
-    ["promisc", conf.promisc, link.promisc],
-    ["MTU", conf.mtu, link.mtu],
-    ["all-multicast mode", conf.allMulti, link.allMulti],
-    ["Transmit Queue Length", conf.txQueueLength, link.txQueueLength],
-  ] as const;
-  return properties
-    .filter(([, wanted, found]) => wanted !== undefined && wanted !== found)
-    .map(
-      ([what, wanted, found]) => `Tuning configured ${what} of ${link.name} is ${wanted}, current value is ${found}`,
-    );
 }

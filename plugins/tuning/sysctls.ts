@@ -1,5 +1,4 @@
-// Sysctls: from the name in the configuration to the setting, and whether it has the value.
-import { inContext } from "../../lib/cni/boundary.ts";
+// Sysctls: from the name in the configuration to the setting, and to its value.
 import { CniError } from "../../lib/cni/error.ts";
 import type { Undo } from "../../lib/cni/undo.ts";
 import { isErrno, isSystemError } from "../../lib/host/errno.ts";
@@ -55,26 +54,6 @@ export function writeSettings(host: Host, netns: Netns, settings: readonly Setti
     }
   }
 }
-
-/** What differs from the settings, one sentence for each. Some can only be written: of those nothing is known. */
-export function settingDifferences(host: Host, netns: Netns, settings: readonly Setting[]): string[] {
-  return settings.flatMap(({ path, value }) => {
-    let found: string;
-    try {
-      found = host.readSysctl(path, netns);
-    } catch (error) {
-      if (isErrno(error, "EACCES", "EPERM")) return [];
-      if (isErrno(error, "ENOENT"))
-        return [`Tuning configured value of /proc/sys/${path} is ${value}, there is no such setting`];
-      throw inContext(error, `failed to read sysctl "${path}"`, host);
-    }
-    if (fields(found) === fields(value)) return [];
-    return [`Tuning configured value of /proc/sys/${path} is ${value}, current value is ${found}`];
-  });
-}
-
-/** The kernel puts tabs between the numbers of a setting, whatever was written there. */
-const fields = (value: string): string => value.trim().split(/\s+/).join(" ");
 
 function readable(host: Host, netns: Netns, path: string): string | undefined {
   try {
