@@ -159,10 +159,15 @@ describeWith(["cell", "ip", "ping", "nft", "iptables", "legacy iptables"], "brid
       types.clear();
     }
     expect(started).toEqual([]);
+    const conf = { ...masq, ipMasqBackend: "iptables" };
+    await on.add({ netns: pod, ips: both, conf, searchPath: paths.legacy.path, over: { spawn } });
+    expect(started).toEqual(["iptables-restore", "ip6tables-restore"]);
+    await on.del({ netns: pod, searchPath: paths.legacy.path, over: { spawn } });
+    started.length = 0;
     // Without either in the configuration nobody asks nf_tables, and DEL only looks.
     await on.add({ netns: pod, over: { spawn, send } });
     expect([...types].filter((type) => type >= 0xa00)).toEqual([]);
-    await on.del({ netns: pod, over: { spawn, send } });
+    await on.del({ netns: pod, searchPath: paths.nft.path, over: { spawn, send } });
     expect(
       [...types].filter((type) => type >= 0xa00 && [0xa00, 0xa02, 0xa03, 0xa05, 0xa06, 0xa08].includes(type)),
     ).toEqual([]);

@@ -1,5 +1,5 @@
 // A plan in tables that only iptables itself can reach: the kernel's older ones, or whatever a script leads to. One
-// process reads, one writes what is missing.
+// process writes; another reads before it where something may be there.
 import type { Host } from "../../host/host.ts";
 import { endpointText } from "../../ip/ip.ts";
 import { formatPrefix, maskPrefix } from "../../ip/prefix.ts";
@@ -7,13 +7,22 @@ import type { Mark, Match } from "../../netlink/nft/match.ts";
 import type { Rule } from "../../netlink/nft/phrase.ts";
 import type { Plan, PlannedChain } from "../plan.ts";
 import type { Iptables, IptablesTable } from "./find.ts";
-import { quoted, restore } from "./restore.ts";
-import { deletion, optionOf, saveTable, wordsOf, type SavedTable } from "./save.ts";
+import { quoted, restore, restoreIfFitting } from "./restore.ts";
+import { deletion, emptyTable, optionOf, saveTable, wordsOf, type SavedTable } from "./save.ts";
 
 /** Adds what is missing of a plan of table `nat` or `filter`; what is there otherwise stays. Throws a CniError. */
 export function ensureByIptables(host: Host, tool: Iptables, plan: Plan): void {
   const table = plan.table as IptablesTable;
+  // Mostly nothing of it is there, and then nobody need read the table: that its chain can be made shows it.
+  if (isAllOrNothing(plan) && restoreIfFitting(host, tool, { [table]: missingLines(plan, emptyTable) })) return;
   restore(host, tool, { [table]: missingLines(plan, saveTable(host, tool, table)) });
+}
+
+/** Whether a plan has chains of its own, and every rule elsewhere jumps to one of them. */
+function isAllOrNothing({ chains }: Plan): boolean {
+  const own = new Set(chains.flatMap(({ chain, base }) => (base === undefined ? [chain] : [])));
+  const jumps = ({ verdict }: Rule) => typeof verdict !== "string" && "jump" in verdict && own.has(verdict.jump);
+  return own.size > 0 && chains.every(({ base, rules }) => base === undefined || rules.every(jumps));
 }
 
 /** What is missing of a plan, a line each. */
