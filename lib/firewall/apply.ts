@@ -9,11 +9,11 @@ import type { NftSocket } from "../netlink/nft/open.ts";
 import type { Rule } from "../netlink/nft/phrase.ts";
 import { delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
 import { addTable } from "../netlink/nft/table.ts";
-import { commentTest, type CommentPattern } from "../netlink/nft/userdata.ts";
+import { commentTest } from "../netlink/nft/userdata.ts";
 import { includesBytes } from "../netlink/wire/bytes.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
 import { changesOf, differenceOf, mattersTo, missingText } from "./difference.ts";
-import { chainRef, checkPlace, type Plan, type PlannedChain, type Removal } from "./plan.ts";
+import { chainRef, checkPlace, type OwnedRules, type Plan, type PlannedChain, type Removal } from "./plan.ts";
 
 /** Adds what is missing of the plans and takes away what is surplus; returns whether there was anything to do. */
 export const ensure = (nft: NftSocket, ...plans: readonly Plan[]): boolean =>
@@ -33,8 +33,9 @@ export function changesFor(
 ): Request[] {
   const table = nft.table.get(plan);
   const missing = new Set<string>();
-  for (const { chain: name, base } of plan.chains) {
-    const chain = table && nft.chain.get(chainRef(plan, name));
+  const chains = table && nft.chain.getAll(plan.chains.map(({ chain }) => chainRef(plan, chain)));
+  for (const [at, { chain: name, base }] of plan.chains.entries()) {
+    const chain = chains?.[at];
     if (chain === undefined) missing.add(name);
     else checkPlace(chain, base);
   }
@@ -80,11 +81,13 @@ export const remove = (nft: NftSocket, ...removals: readonly Removal[]): boolean
 
 /** What `remove` would delete, for an update that changes more than that. */
 export function changesAway(nft: NftSocket, { rules = [], chains = [], ...table }: Removal): Request[] {
-  const there = chains.map((chain) => chainRef(table, chain)).filter((ref) => nft.chain.get(ref) !== undefined);
+  const refs = chains.map((chain) => chainRef(table, chain));
+  const found = nft.chain.getAll(refs);
+  const there = refs.filter((_, at) => found[at] !== undefined);
   return [
     ...rules.flatMap(({ chain, ...which }) => {
       const ref = chainRef(table, chain);
-      return ("owns" in which ? owned(nft, ref, which.owns) : jumping(nft, ref, which.to, there)).map(({ handle }) =>
+      return ("owns" in which ? owned(nft, ref, which) : jumping(nft, ref, which.to, there)).map(({ handle }) =>
         delRule(ref, handle),
       );
     }),
@@ -92,14 +95,16 @@ export function changesAway(nft: NftSocket, { rules = [], chains = [], ...table 
   ];
 }
 
-function owned(nft: NftSocket, ref: ChainRef, owns: CommentPattern): KernelRule[] {
+function owned(nft: NftSocket, ref: ChainRef, { owns, mention }: Omit<OwnedRules, "chain">): KernelRule[] {
   const test = commentTest(owns);
-  return nft.rule.list(ref, (payload) => test(userdataOf(payload)));
+  const text = mention === undefined ? undefined : utf8Bytes(mention);
+  return nft.rule.list(ref, (payload) => test(userdataOf(payload)), text && ((bytes) => includesBytes(bytes, text)));
 }
 
 /** The rules of a chain that jump to another; none where that is not there, since nothing can jump to it. */
 function jumping(nft: NftSocket, ref: ChainRef, to: string, there: readonly ChainRef[]): KernelRule[] {
   if (!there.some(({ chain }) => chain === to)) return [];
   const name = utf8Bytes(`${to}\0`);
-  return nft.rule.list(ref, (payload) => includesBytes(payload, name)).filter(({ exprs }) => targetOf(exprs) === to);
+  const isNamed = (bytes: Uint8Array) => includesBytes(bytes, name);
+  return nft.rule.list(ref, isNamed, isNamed).filter(({ exprs }) => targetOf(exprs) === to);
 }

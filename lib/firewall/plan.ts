@@ -30,13 +30,17 @@ export interface Plan extends TableRef {
   readonly chains: readonly PlannedChain[];
 }
 
+export interface OwnedRules {
+  readonly chain: string;
+  readonly owns: CommentPattern;
+  /** A text that such rules have in them somewhere: where it is in none of dozens, none of these is looked at. */
+  readonly mention?: string;
+}
+
 /** What of a table goes away. What is not there is fine. */
 export interface Removal extends TableRef {
   /** Rules of these chains with such comments, and those that jump to a chain which goes away, too. */
-  readonly rules?: readonly (
-    | { readonly chain: string; readonly owns: CommentPattern }
-    | { readonly chain: string; readonly to: string }
-  )[];
+  readonly rules?: readonly (OwnedRules | { readonly chain: string; readonly to: string })[];
   /** Chains with all that is in them, those that jump before those that are jumped to. */
   readonly chains?: readonly string[];
 }

@@ -49,7 +49,8 @@ export function ownerIn(comment: string): { readonly network: string; readonly c
  */
 export const ownerMark = (host: Host, network: string, ifName: string): string =>
   `${networkMark(host, network)}${ifName}`;
-const networkMark = (host: Host, network: string): string => `${host.sha512(network).slice(0, 16)} `;
+/** What the marks of a network's rules begin with. */
+export const networkMark = (host: Host, network: string): string => `${host.sha512(network).slice(0, 16)} `;
 const ifNameOf = (mark: string): string => mark.slice(mark.indexOf(" ") + 1);
 
 /** Finds the rules of a network's attachments that are none of the valid. The Go plugin's rules do not say whose they are. */

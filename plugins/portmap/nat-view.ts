@@ -50,8 +50,8 @@ export function preceding(
 
 /** Looks over nfnetlink: one reading of the entry chain, and one of each chain behind it that is asked for. */
 export function kernelView(nft: NftSocket, family: Family): NatView {
-  const read = (chain: string, wanted?: (message: Uint8Array) => boolean) =>
-    nft.rule.list(chainRef(natTable(family), chain), wanted).flatMap(({ exprs }) => phraseOf(exprs) ?? []);
+  const read = (chain: string, wanted?: (bytes: Uint8Array) => boolean) =>
+    nft.rule.list(chainRef(natTable(family), chain), wanted, wanted).flatMap(({ exprs }) => phraseOf(exprs) ?? []);
   return {
     entries: (ports) =>
       read(entryChain, comparesMultiport(ports)).flatMap(({ match, verdict, comment = "" }): Entry[] => {

@@ -1,6 +1,7 @@
 // The nftables backend: makes the rules of an attachment, compares, and takes them away, over nfnetlink and without nft.
 import { changesAway, changesFor, compare } from "../../lib/firewall/apply.ts";
 import { chainRef } from "../../lib/firewall/plan.ts";
+import { utf8Bytes } from "../../lib/host/utf8.ts";
 import { bitsOf } from "../../lib/ip/ip.ts";
 import { comparesPort } from "../../lib/netlink/nft/glance.ts";
 import { matchText, type Match } from "../../lib/netlink/nft/match.ts";
@@ -8,6 +9,7 @@ import type { NftSocket } from "../../lib/netlink/nft/open.ts";
 import { phraseOf, phraseText } from "../../lib/netlink/nft/phrase.ts";
 import { delRule, userdataOf, type KernelRule } from "../../lib/netlink/nft/rule.ts";
 import type { UserdataTest } from "../../lib/netlink/nft/userdata.ts";
+import { includesBytes } from "../../lib/netlink/wire/bytes.ts";
 import type { Request } from "../../lib/netlink/wire/conversation.ts";
 import { isSamePort, type Holder } from "./holder.ts";
 import { mappingsFor } from "./mapping.ts";
@@ -65,8 +67,13 @@ function asEntriesAre(nft: NftSocket, wish: NftWish): NftWish {
 function mappingsSeen(nft: NftSocket, { attachment, address, mappings }: NftWish): KernelRule[] {
   const isOurs = rulesOf(attachment);
   const hasPort = comparesPort(mappings.map(({ hostPort }) => hostPort));
+  const id = utf8Bytes(attachment.containerId);
   const ref = chainRef(tableOf(address.family), hostports);
-  return nft.rule.list(ref, (message) => hasPort(message) || isOurs(userdataOf(message)));
+  return nft.rule.list(
+    ref,
+    (message) => hasPort(message) || isOurs(userdataOf(message)),
+    (bytes) => hasPort(bytes) || includesBytes(bytes, id),
+  );
 }
 
 /** Mappings of others that packets for ours meet first. */
@@ -138,12 +145,12 @@ export function compareNft(
   };
 }
 
-/** What deletes the rules that a test of their user data finds, in both families. */
-export function nftRulesAway(nft: NftSocket, owns: UserdataTest): Request[] {
+/** What deletes the rules that a test of their user data finds, in both families; all of them mention the text. */
+export function nftRulesAway(nft: NftSocket, owns: UserdataTest, mention: string): Request[] {
   return ([4, 6] as const).flatMap((family) => {
     const table = tableOf(family);
     if (nft.table.get(table) === undefined) return [];
-    const rules = [hostports, hostipHostports, masquerading].map((chain) => ({ chain, owns }));
+    const rules = [hostports, hostipHostports, masquerading].map((chain) => ({ chain, owns, mention }));
     return changesAway(nft, { ...table, rules });
   });
 }

@@ -24,6 +24,7 @@ import {
   entryChain,
   isContainerChain,
   natTable,
+  networkMark,
   oldContainerChain,
   oldEntryChain,
   ownerIn,
@@ -31,6 +32,7 @@ import {
   staleRules,
 } from "./names.ts";
 import { nftRulesAway } from "./nft.ts";
+import { hostports, tableOf } from "./nft-plan.ts";
 
 const families: readonly Family[] = [4, 6];
 
@@ -63,7 +65,7 @@ export function removeRules(
 ): void {
   const { containerId } = attachment;
   const [chain, old] = [containerChain, oldContainerChain].map((name) => name(host, network, containerId));
-  removeBoth(host, faults, rulesOf(attachment), (nat) => {
+  removeBoth(host, faults, { owns: rulesOf(attachment), mention: containerId }, (nat) => {
     const named = [chain, old].filter((each) => each !== undefined && nat.has(each)) as string[];
     // The network may have had another name when they were made.
     return named.length > 0 ? named : renamed(nat, containerId, addresses);
@@ -86,7 +88,7 @@ function renamed(nat: Nat, containerId: string, addresses: Addresses | undefined
 /** Takes away the rules of a network's attachments that are none of the valid. */
 export function removeStaleRules(host: Host, network: string, valid: readonly Attachment[], faults: Faults): void {
   const alive = new Set(valid.map(({ containerId }) => containerId));
-  removeBoth(host, faults, staleRules(host, network, valid), (nat) =>
+  removeBoth(host, faults, { owns: staleRules(host, network, valid), mention: networkMark(host, network) }, (nat) =>
     nat.jumps(`name: "${network}"`).flatMap(({ comment, chain }) => {
       const owner = ownerIn(comment);
       const stale = owner?.network === network && !alive.has(owner.containerId) && isContainerChain(chain);
@@ -95,12 +97,25 @@ export function removeStaleRules(host: Host, network: string, valid: readonly At
   );
 }
 
-function removeBoth(host: Host, faults: Faults, owns: UserdataTest, choose: Choice): void {
+/** Chains by which packets come to the rules of an attachment: where there is none of them, there is nothing at all. */
+const ways = families.flatMap((family) => [
+  chainRef(tableOf(family), hostports),
+  chainRef(natTable(family), entryChain),
+  chainRef(natTable(family), oldEntryChain),
+]);
+
+function removeBoth(
+  host: Host,
+  faults: Faults,
+  { owns, mention }: { readonly owns: UserdataTest; readonly mention: string },
+  choose: Choice,
+): void {
   faults.attempt(() => {
     const nft = openNftIfThere(host);
     try {
-      nft?.update(() => [
-        ...nftRulesAway(nft, owns),
+      if (nft?.chain.getAll(ways).every((chain) => chain === undefined) !== false) return;
+      nft.update(() => [
+        ...nftRulesAway(nft, owns, mention),
         ...families.flatMap((family) => {
           const chains = [...new Set(choose(kernelNat(nft, family)))];
           const rules = chains.flatMap((to) => [entryChain, oldEntryChain].map((chain) => ({ chain, to })));
@@ -130,9 +145,8 @@ function kernelNat(nft: NftSocket, family: Family): Nat {
     has: (chain) => nft.chain.get(chainRef(natTable(family), chain)) !== undefined,
     jumps(commented) {
       const text = utf8Bytes(commented);
-      return nft.rule
-        .list(entry, (message) => includesBytes(message, text))
-        .flatMap((rule) => jumpOf(commentOf(rule), targetOf(rule.exprs)));
+      const mentions = (bytes: Uint8Array) => includesBytes(bytes, text);
+      return nft.rule.list(entry, mentions, mentions).flatMap((rule) => jumpOf(commentOf(rule), targetOf(rule.exprs)));
     },
   };
 }

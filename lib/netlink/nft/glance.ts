@@ -8,11 +8,11 @@ const twoBytes = 0x0001_0006;
 const compared = 0x0003_000c;
 const NLA_F_NESTED_WORD = 0x8000_0000;
 
-/** A test of the message of a rule: whether it compares something with one of these ports. */
-export function comparesPort(ports: Iterable<number>): (message: Uint8Array) => boolean {
+/** A test of the message of a rule, or of many: whether something is compared with one of these ports. */
+export function comparesPort(ports: Iterable<number>): (bytes: Uint8Array) => boolean {
   const asWords = new Set(Array.from(ports, (port) => ((port & 0xff) << 8) | (port >>> 8)));
-  return (message) => {
-    const { words } = sourceOf(message);
+  return (bytes) => {
+    const { words } = sourceOf(bytes);
     for (let at = words.indexOf(twoBytes); at > 0; at = words.indexOf(twoBytes, at + 1)) {
       const outer = (words[at - 1] ?? 0) & ~NLA_F_NESTED_WORD;
       if (outer === compared && asWords.has((words[at + 1] ?? 0) & 0xffff)) return true;
@@ -27,15 +27,15 @@ const toInfo = 24;
 const mostPorts = 15;
 
 /** The same for iptables' match of several ports. */
-export function comparesMultiport(ports: Iterable<number>): (message: Uint8Array) => boolean {
+export function comparesMultiport(ports: Iterable<number>): (bytes: Uint8Array) => boolean {
   const wanted = new Set(ports);
-  return (message) => {
-    const at = indexOfBytes(message, multiport);
-    if (at < 0) return false;
-    const info = at + toInfo;
-    const count = Math.min(message[info + 1] ?? 0, mostPorts);
-    for (let each = info + 2; each < info + 2 + 2 * count; each += 2)
-      if (wanted.has((message[each] ?? 0) | ((message[each + 1] ?? 0) << 8))) return true;
+  return (bytes) => {
+    for (let at = indexOfBytes(bytes, multiport); at >= 0; at = indexOfBytes(bytes, multiport, at + 1)) {
+      const info = at + toInfo;
+      const end = info + 2 + 2 * Math.min(bytes[info + 1] ?? 0, mostPorts);
+      for (let each = info + 2; each < end; each += 2)
+        if (wanted.has((bytes[each] ?? 0) | ((bytes[each + 1] ?? 0) << 8))) return true;
+    }
     return false;
   };
 }

@@ -48,15 +48,22 @@ export interface NftSocket {
   };
   chain: {
     get(ref: ChainRef): Chain | undefined;
+    /** The same for several, in one go. */
+    getAll(refs: readonly ChainRef[]): (Chain | undefined)[];
     /** Of one table; none where there is no such table. */
     list(ref: TableRef): Chain[];
   };
   /**
    * Of a table, or of one chain, in the order in which packets meet them; none where that is not there. Those that are
-   * not `wanted`, by the bytes of their message, are left out before they cost anything.
+   * not `wanted`, by the bytes of their message, are left out before they cost anything; so are dozens at once where all
+   * those bytes together do not `mention` what is looked for.
    */
   rule: {
-    list(ref: TableRef & { readonly chain?: string }, wanted?: (payload: Uint8Array) => boolean): KernelRule[];
+    list(
+      ref: TableRef & { readonly chain?: string },
+      wanted?: (payload: Uint8Array) => boolean,
+      mention?: (bytes: Uint8Array) => boolean,
+    ): KernelRule[];
   };
   set: {
     list(ref: TableRef): NftSet[];
@@ -93,24 +100,26 @@ const end: Request = {
 export function openNft(host: Host, netns?: Netns): NftSocket {
   const conversation = new Conversation(host.netlink(NETLINK_NETFILTER, netns));
 
-  function dump<T>(request: Request, decode: (payload: Uint8Array) => readonly T[] | T | undefined): T[] {
+  function dump<T>(
+    request: Request,
+    decode: (payload: Uint8Array) => readonly T[] | T | undefined,
+    matters?: (datagram: Uint8Array) => boolean,
+  ): T[] {
     try {
-      return conversation.dump(request).flatMap(({ payload }) => (decode(payload) ?? []) as T[]);
+      return conversation.dump(request, matters).flatMap(({ payload }) => (decode(payload) ?? []) as T[]);
     } catch (error) {
       if (isErrno(error, "ENOENT")) return [];
       throw error;
     }
   }
 
-  function get<T>(request: Request, decode: (payload: Uint8Array) => T | undefined): T | undefined {
-    try {
-      const [reply] = conversation.exchange([request]);
-      return reply && decode(reply.payload);
-    } catch (error) {
-      if (isErrno(error, "ENOENT")) return undefined;
-      throw error;
-    }
-  }
+  const getAll = <T>(
+    requests: readonly Request[],
+    decode: (payload: Uint8Array) => T | undefined,
+  ): (T | undefined)[] =>
+    requests.length === 0
+      ? []
+      : conversation.exchange(requests, ["ENOENT"]).map((reply) => reply && decode(reply.payload));
 
   function generation(): number {
     const [reply] = conversation.exchange([
@@ -140,16 +149,17 @@ export function openNft(host: Host, netns?: Netns): NftSocket {
   return {
     generation,
     table: {
-      get: (ref) => get(getTable(ref), decodeTable),
+      get: (ref) => getAll([getTable(ref)], decodeTable)[0],
       list: (family) => dump(listTables(family), decodeTable),
     },
     chain: {
-      get: (ref) => get(getChain(ref), decodeChain),
+      get: (ref) => getAll([getChain(ref)], decodeChain)[0],
+      getAll: (refs) => getAll(refs.map(getChain), decodeChain),
       list: (ref) => dump(listChains(ref.family), decodeChain).filter(({ table }) => table === ref.table),
     },
     rule: {
-      list: (ref, wanted) =>
-        dump(listRules(ref), (payload) => (wanted === undefined || wanted(payload) ? decodeRule(payload) : undefined)),
+      list: (ref, wanted = () => true, mention = undefined) =>
+        dump(listRules(ref), (payload) => (wanted(payload) ? decodeRule(payload) : undefined), mention),
     },
     set: {
       list: (ref) => dump(listSets(ref), decodeSet),

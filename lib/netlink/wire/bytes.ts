@@ -30,10 +30,10 @@ export function textIn(bytes: Uint8Array, at: number, end: number): string {
 /** Whether the bytes are somewhere in there. */
 export const includesBytes = (bytes: Uint8Array, wanted: Uint8Array): boolean => indexOfBytes(bytes, wanted) >= 0;
 
-/** Where they begin, -1: nowhere. The search itself is the engine's own, so thousands of messages cost little. */
-export function indexOfBytes(bytes: Uint8Array, wanted: Uint8Array): number {
+/** Where they begin, at `from` or later; -1: nowhere. The search itself is the engine's own, so thousands of messages cost little. */
+export function indexOfBytes(bytes: Uint8Array, wanted: Uint8Array, from = 0): number {
   const [first = 0] = wanted;
-  for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1)) {
+  for (let at = bytes.indexOf(first, from); at >= 0; at = bytes.indexOf(first, at + 1)) {
     let same = 1;
     while (same < wanted.length && bytes[at + same] === wanted[same]) same++;
     if (same >= wanted.length) return at;

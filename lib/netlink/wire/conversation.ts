@@ -1,6 +1,6 @@
 // Requests and replies over one netlink socket: framing, sequence numbers, acks, dumps. struct nlmsghdr of
 // linux/netlink.h: u32 length, u16 type, u16 flags, u32 sequence, u32 port. Knows no protocol on top.
-import { isErrno } from "../../host/errno.ts";
+import { isErrno, type ErrnoName } from "../../host/errno.ts";
 import type { NetlinkSocket } from "../../host/host.ts";
 import { attrSet, WireError, type AttrSet, type Table } from "./attrs.ts";
 import { sourceOf, Writer } from "./bytes.ts";
@@ -57,8 +57,11 @@ interface Frame extends Message {
   readonly sequence: number;
 }
 
-/** The messages in one datagram. Throws a WireError where a length lies. */
-export function parseFrames(datagram: Uint8Array): Frame[] {
+/**
+ * The messages in one datagram. Throws a WireError where a length lies. Without `content`, which takes the longest, only
+ * those that say something of the exchange itself.
+ */
+export function parseFrames(datagram: Uint8Array, content = true): Frame[] {
   const { bytes, words } = sourceOf(datagram);
   const frames: Frame[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -67,12 +70,14 @@ export function parseFrames(datagram: Uint8Array): Frame[] {
     const typeAndFlags = words[word + 1] ?? 0;
     if (at + headerBytes > bytes.length || length < headerBytes || at + length > bytes.length)
       throw new WireError(`netlink message at byte ${at} claims ${length} of ${bytes.length - at} bytes`);
-    frames.push({
-      type: typeAndFlags & 0xffff,
-      flags: typeAndFlags >>> 16,
-      sequence: words[word + 2] ?? 0,
-      payload: bytes.subarray(at + headerBytes, at + length),
-    });
+    const [type, flags] = [typeAndFlags & 0xffff, typeAndFlags >>> 16];
+    if (content || type < NLMSG_MIN_TYPE || (flags & NLM_F_DUMP_INTR) !== 0)
+      frames.push({
+        type,
+        flags,
+        sequence: words[word + 2] ?? 0,
+        payload: bytes.subarray(at + headerBytes, at + length),
+      });
     at += (length + 3) & ~3;
   }
   return frames;
@@ -111,12 +116,13 @@ export class Conversation {
 
   /**
    * Sends the requests in one datagram and waits for every answer, so that the socket stays usable whatever comes.
-   * The kernel goes on with the next request after one it refused; the first refusal is thrown. Returns one reply for
-   * each request, undefined where it was a change.
+   * The kernel goes on with the next request after one it refused; the first refusal is thrown, unless it is one of the
+   * `expected`. Returns one reply for each request, undefined where it was a change or met an expected refusal.
    */
-  exchange(requests: readonly Request[]): (Message | undefined)[] {
+  exchange(requests: readonly Request[], expected: readonly ErrnoName[] = []): (Message | undefined)[] {
     const { replies, refusals } = this.#ask(requests);
-    if (refusals[0] !== undefined) throw refusals[0];
+    const refusal = refusals.find((each) => !isErrno(each, ...expected));
+    if (refusal !== undefined) throw refusal;
     return replies;
   }
 
@@ -189,10 +195,11 @@ export class Conversation {
 
   /**
    * Asks for a list. A list that changed while it was read is read again, at most five times, and then stands as it is:
-   * what is in it was there, what is not in it may be.
+   * what is in it was there, what is not in it may be. A datagram has many messages in it: those of one that does not
+   * `matter`, by its bytes, are left out.
    */
-  dump(request: Request): Message[] {
-    return this.#dumpAgain(request).messages;
+  dump(request: Request, matters?: (datagram: Uint8Array) => boolean): Message[] {
+    return this.#dumpAgain(request, matters).messages;
   }
 
   /** The same for who decides by what is not in the list: a NetlinkError (EAGAIN) when it never held still. */
@@ -203,21 +210,28 @@ export class Conversation {
     throw new NetlinkError({ operation, errno: EAGAIN });
   }
 
-  #dumpAgain(request: Request): { messages: Message[]; interrupted: boolean } {
+  #dumpAgain(
+    request: Request,
+    matters?: (datagram: Uint8Array) => boolean,
+  ): { messages: Message[]; interrupted: boolean } {
     for (let attempt = 1; ; attempt++) {
-      const answer = this.#dumpOnce(request);
+      const answer = this.#dumpOnce(request, matters);
       if (!answer.interrupted || attempt === dumpAttempts) return answer;
     }
   }
 
-  #dumpOnce(request: Request): { messages: Message[]; interrupted: boolean } {
+  #dumpOnce(
+    request: Request,
+    matters: (datagram: Uint8Array) => boolean = () => true,
+  ): { messages: Message[]; interrupted: boolean } {
     const { bytes, sent } = this.#compose([request]);
     const [only] = sent;
     this.#socket.send(bytes);
     const messages: Message[] = [];
     let interrupted = false;
     for (;;) {
-      for (const frame of parseFrames(this.#socket.receive())) {
+      const datagram = this.#socket.receive();
+      for (const frame of parseFrames(datagram, matters(datagram))) {
         if (only === undefined || frame.sequence !== only.sequence) continue;
         interrupted ||= (frame.flags & NLM_F_DUMP_INTR) !== 0;
         if (frame.type === NLMSG_ERROR || frame.type === NLMSG_DONE) {
