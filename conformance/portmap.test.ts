@@ -137,7 +137,8 @@ async function play(
     ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.0.1/24 dev br0; ip addr add fd00:1::1/64 dev br0 nodad
     ${foreign}`);
   const node = new Node(cell, backend, `${path.path}:/usr/sbin:/usr/bin:/sbin:/bin`);
-  const played = [{ outcome: { exit: 0, stdout: "", stderr: "" }, state: await node.state() }];
+  const nothing: Outcome = { exit: 0, stdout: "", stderr: "" };
+  const played = [{ outcome: nothing, state: await node.state() }];
   for (const [by, verb, id] of steps) {
     const outcome = await node.call(by, verb, each, id);
     played.push({ outcome, state: await node.state() });
