@@ -109,8 +109,8 @@ function writeTable(directory, bytecode) {
   const length = bytecode === undefined ? 0 : statSync(bytecode).size;
   const main = bytecode === undefined ? "&[]" : `include_bytes!(${JSON.stringify(bytecode)})`;
   const quoted = lastResort.map((part) => JSON.stringify(part)).join(", ");
-  // An empty engine takes some 0.2 MB; a module that was run takes four times its bytecode.
-  const imageSize = (1 << 18) + Math.ceil((length * 4.25) / 4096) * 4096;
+  // An empty engine takes some 0.25 MB; a module that was run takes four times its bytecode.
+  const imageSize = (288 << 10) + Math.ceil((length * 4.2) / 4096) * 4096;
   const lines = [
     `pub const MAIN: &[u8; ${length}] = ${main};`,
     `pub const LAST_RESORT: (&str, &str) = (${quoted});`,

@@ -13,8 +13,8 @@ use std::ptr::{addr_of_mut, null_mut};
 /// Whole pages, which the build has counted by the bytecode there is to read.
 const SIZE: usize = crate::carried::IMAGE_SIZE;
 const BYTECODE: usize = carried::MAIN.len();
-/// The heap of a module that is read but not yet run is one third large blocks and two thirds small ones.
-const LOW: usize = SIZE * 28 / 100 / 8 * 8;
+/// An engine's large blocks take 28 KB, a module that is read but not yet run as much as its bytecode. A tenth is to spare.
+const LOW: usize = (48 << 10) + BYTECODE * 11 / 80 * 8;
 const HIGH: usize = SIZE - 2 * size_of::<usize>() - LOW - BYTECODE;
 
 /// The heap grows from both ends. The bytecode is nothing any more once it is read, so it lies where the heap comes last.
