@@ -8,7 +8,7 @@ import type { ChainRef } from "../netlink/nft/message.ts";
 import type { NftSocket } from "../netlink/nft/open.ts";
 import type { Rule } from "../netlink/nft/phrase.ts";
 import { delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
-import { addTable } from "../netlink/nft/table.ts";
+import { addTable, tableName } from "../netlink/nft/table.ts";
 import { commentTest } from "../netlink/nft/userdata.ts";
 import { includesBytes } from "../netlink/wire/bytes.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
@@ -77,7 +77,11 @@ export function compare(nft: NftSocket, ...plans: readonly Plan[]): string[] {
 
 /** Takes away rules and chains; returns whether there were any. */
 export const remove = (nft: NftSocket, ...removals: readonly Removal[]): boolean =>
-  nft.update(() => removals.flatMap((removal) => changesAway(nft, removal)));
+  nft.update(() => {
+    // One question, where mostly none of the tables is there.
+    const tables = new Set(nft.table.list().map(tableName));
+    return removals.filter((removal) => tables.has(tableName(removal))).flatMap((removal) => changesAway(nft, removal));
+  });
 
 /** What `remove` would delete, for an update that changes more than that. */
 export function changesAway(nft: NftSocket, { rules = [], chains = [], ...table }: Removal): Request[] {
