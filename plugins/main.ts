@@ -5,6 +5,7 @@ import type { Suite } from "../lib/cni/plugin.ts";
 import { runWeft } from "../weft/main.ts";
 import { bandwidth } from "./bandwidth/index.ts";
 import { bridge } from "./bridge/index.ts";
+import { firewall } from "./firewall/index.ts";
 import { flannel } from "./flannel/index.ts";
 import { hostLocal } from "./host-local-ipam/index.ts";
 import { loopback } from "./loopback/index.ts";
@@ -12,7 +13,7 @@ import { portmap } from "./portmap/index.ts";
 import { tuning } from "./tuning/index.ts";
 
 const suite: Suite = new Map(
-  [flannel, bridge, hostLocal, loopback, bandwidth, portmap, tuning].map((plugin) => [plugin.name, plugin]),
+  [flannel, bridge, hostLocal, loopback, bandwidth, portmap, tuning, firewall].map((plugin) => [plugin.name, plugin]),
 );
 
 /** Runs what this process was called as; returns the exit status. */

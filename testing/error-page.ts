@@ -35,6 +35,7 @@ export const sections: readonly Section[] = [
   { title: "bandwidth", folders: ["plugins/bandwidth"] },
   { title: "portmap", folders: ["plugins/portmap"] },
   { title: "tuning", folders: ["plugins/tuning"] },
+  { title: "firewall", folders: ["plugins/firewall"] },
   { title: "iptables and nftables", folders: ["lib/firewall/iptables", "lib/firewall"] },
 ];
 

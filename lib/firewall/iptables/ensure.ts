@@ -32,7 +32,7 @@ export const compareByIptables = (host: Host, tool: Iptables, plan: Plan): strin
   );
 
 /** The same words in another order are the same rule: releases of iptables differ in that. */
-const key = (line: string): string => wordsOf(line).sort().join(" ");
+export const sameRuleKey = (line: string): string => wordsOf(line).sort().join(" ");
 
 /**
  * The lines of iptables-restore that add what a table lacks of a plan, and take out what is surplus. A chain that somebody
@@ -47,13 +47,17 @@ function changedLines({ chain, rules, owns, first = false }: PlannedChain, there
   const wanted = rules.map((rule) => ruleLine(chain, rule));
   const found = there.rules.filter((line) => line.startsWith(`-A ${chain} `));
   if (owns === "all") {
-    if (found.length === wanted.length && found.every((line, at) => key(line) === key(wanted[at] ?? ""))) return [];
+    if (
+      found.length === wanted.length &&
+      found.every((line, at) => sameRuleKey(line) === sameRuleKey(wanted[at] ?? ""))
+    )
+      return [];
     return [...(found.length === 0 ? [] : [`-F ${chain}`]), ...wanted];
   }
-  const [present, asked] = [new Set(found.map(key)), new Set(wanted.map(key))];
+  const [present, asked] = [new Set(found.map(sameRuleKey)), new Set(wanted.map(sameRuleKey))];
   const target = typeof owns === "object" && "jumpsTo" in owns ? owns.jumpsTo : undefined;
-  const surplus = found.filter((line) => optionOf(line, "-j") === target && !asked.has(key(line)));
-  const missing = wanted.filter((line) => !present.has(key(line)));
+  const surplus = found.filter((line) => optionOf(line, "-j") === target && !asked.has(sameRuleKey(line)));
+  const missing = wanted.filter((line) => !present.has(sameRuleKey(line)));
   const placed = first ? missing.map((line) => line.replace(`-A ${chain}`, `-I ${chain} 1`)) : missing;
   return [...(target === undefined ? [] : surplus.map(deletion)), ...placed];
 }

@@ -31,6 +31,7 @@ interface Fields {
   nfproto: keyof typeof nfprotos;
   l4proto: Transport;
   iifname: string;
+  oifname: string;
   saddr: Prefix;
   daddr: Prefix;
   dport: { readonly protocol: Transport; readonly port: number };
@@ -66,6 +67,7 @@ const loads = {
   nfproto: ["meta", 15],
   l4proto: ["meta", 16],
   iifname: ["meta", 6],
+  oifname: ["meta", 7],
   mark: ["meta", 3],
   ctState: ["ct", 0],
   ctMark: ["ct", 3],
@@ -118,6 +120,7 @@ export function testOf(match: Match): Test {
     case "l4proto":
       return { load: loads[field], bytes: Uint8Array.of(transports[match.is]), equal };
     case "iifname":
+    case "oifname":
       return { load: loads[field], bytes: ifnameBytes(match.is), equal };
     case "saddr":
     case "daddr":
@@ -156,11 +159,13 @@ export function matchOf({ load, mask, bytes, equal }: Test, before: readonly Mat
       const is = nameOf(transports, one ? first : undefined);
       return is && { field: "l4proto", is, ...not };
     }
-    case loads.iifname.join(" "): {
+    case loads.iifname.join(" "):
+    case loads.oifname.join(" "): {
       // Shorter than a whole name is the beginning of many.
       const end = bytes.indexOf(0);
       if (mask !== undefined || bytes.length !== 16 || end < 1) return undefined;
-      return { field: "iifname", is: textIn(bytes, 0, end), ...not };
+      const field = load[1] === loads.iifname[1] ? "iifname" : "oifname";
+      return { field, is: textIn(bytes, 0, end), ...not };
     }
     case loads.mark.join(" "):
     case loads.ctMark.join(" "): {
@@ -240,7 +245,8 @@ export function matchText(match: Match): string {
     case "l4proto":
       return `meta l4proto ${is}${match.is}`;
     case "iifname":
-      return `iifname ${is}${JSON.stringify(match.is)}`;
+    case "oifname":
+      return `${match.field} ${is}${JSON.stringify(match.is)}`;
     case "saddr":
     case "daddr":
       return `${match.is.ip.family === 4 ? "ip" : "ip6"} ${match.field} ${is}${addressText(match.is)}`;

@@ -1,0 +1,48 @@
+// firewall's configuration: what the schema cannot say, and the form the other files use.
+import { readConfig, type ConfigSource } from "../../lib/cni/config.ts";
+import { CniError } from "../../lib/cni/error.ts";
+import type { Verb } from "../../lib/cni/plugin.ts";
+import type { Backend } from "../../lib/firewall/backend.ts";
+import { validate } from "#generated/firewall.validate.js";
+import { schema } from "./schema.ts";
+
+const policies = ["open", "same-bridge", "isolated"] as const;
+export type IngressPolicy = (typeof policies)[number];
+
+export interface FirewallConf {
+  /** undefined: what the node can. */
+  readonly backend: Backend | undefined;
+  /** Where an operator's rules come before ours. */
+  readonly adminChain: string;
+  readonly ingressPolicy: IngressPolicy;
+}
+
+const usual: FirewallConf = { backend: undefined, adminChain: "CNI-ADMIN", ingressPolicy: "open" };
+
+const fault = (msg: string, hint: string): CniError => new CniError("invalidConfig", msg, { hint });
+
+/** Reads the configuration. DEL and GC need nothing of it: whatever it says by now, they clean up both backends. */
+export function readFirewallConf(source: ConfigSource, verb: Verb): FirewallConf {
+  if (verb === "DEL" || verb === "GC") return usual;
+  const given = readConfig(source, schema, validate);
+  if (given.backend === "firewalld") {
+    throw new CniError("unsupportedField", 'unsupported field "backend": "firewalld": this build has no such backend', {
+      hint: 'set "backend" to iptables or nftables, or keep the Go firewall plugin on this node',
+    });
+  }
+  const adminChain = given.iptablesAdminChainName || usual.adminChain;
+  // As iptables has it: 28 bytes, nothing that ends a word, nothing that begins an option.
+  if (!/^[\w.:/@+][\w.:/@+-]{0,27}$/.test(adminChain))
+    throw fault(
+      `"iptablesAdminChainName" ${JSON.stringify(adminChain)} is no name of a chain`,
+      "use at most 28 letters",
+    );
+  const ingressPolicy = policies.find((policy) => policy === (given.ingressPolicy || usual.ingressPolicy));
+  if (ingressPolicy === undefined)
+    throw fault(
+      `unknown ingress policy: ${JSON.stringify(given.ingressPolicy)}`,
+      `set "ingressPolicy" to ${policies.join(", ")}, or leave it out`,
+    );
+  const backend = (["iptables", "nftables"] as const).find((name) => name === given.backend);
+  return { backend, adminChain, ingressPolicy };
+}

@@ -1,0 +1,361 @@
+// firewall in every backend, over the real kernel. iptables-save and nft judge, and packets through a node that forwards.
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { EIO, everyFault } from "../../testing/faults.ts";
+import { iptables, pathWith, saved, type Variant } from "../../testing/iptables.ts";
+import { describeWith } from "../../testing/needs.ts";
+import { nft } from "../../testing/nft.ts";
+import { makeNode, type TestNode } from "../../testing/node.ts";
+import { makeRuntime, type Call, type Runtime } from "../../testing/runtime.ts";
+import type { CniError } from "../../lib/cni/error.ts";
+import { firewall } from "./index.ts";
+
+const timeout = 300_000;
+const records = "/run/cni/firewall";
+const dual = ["10.1.0.5/24", "fd00:1::5/64"];
+
+/** A configuration behind a bridge that gave these addresses. */
+const after = (conf: object = {}, ips: readonly string[] = dual) => ({
+  cniVersion: "1.1.0",
+  ...conf,
+  prevResult: {
+    cniVersion: "1.1.0",
+    interfaces: [{ name: "cni0" }, { name: "veth0" }, { name: "eth0", sandbox: "/none" }],
+    ips: ips.map((address) => ({ address, interface: 2 })),
+  },
+});
+const gcConf = (...ids: string[]) => ({
+  cniVersion: "1.1.0",
+  "cni.dev/valid-attachments": ids.map((containerID) => ({ containerID, ifname: "eth0" })),
+});
+const comment = (text: string) => `-m comment --comment "${text}"`;
+const accepts = (prefix: string) => [
+  `-A CNI-FORWARD -d ${prefix} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+  `-A CNI-FORWARD -s ${prefix} -j ACCEPT`,
+];
+const way = (admin = "CNI-ADMIN") => [
+  `-A FORWARD ${comment("CNI firewall plugin rules")} -j CNI-FORWARD`,
+  `-A CNI-FORWARD ${comment("CNI firewall plugin admin overrides")} -j ${admin}`,
+];
+const both = comment("CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)");
+const own = (policy: string) => comment(`CNI firewall plugin rules (ingressPolicy: ${policy})`);
+const isolation = (policy: "same-bridge" | "isolated") => [
+  ...(policy === "isolated" ? [`-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 ${own(policy)} -j DROP`] : []),
+  `-A CNI-ISOLATION-STAGE-1 -i cni0 ! -o cni0 ${own(policy)} -j CNI-ISOLATION-STAGE-2`,
+  `-A CNI-ISOLATION-STAGE-1 ${both} -j RETURN`,
+  `-A CNI-ISOLATION-STAGE-2 -o cni0 ${both} -j DROP`,
+  `-A CNI-ISOLATION-STAGE-2 ${both} -j RETURN`,
+];
+
+let node: TestNode;
+let runtime: Runtime;
+let path: ReturnType<typeof pathWith>;
+async function open(variant: Variant | "none"): Promise<void> {
+  node = await makeNode();
+  runtime = makeRuntime(node, firewall);
+  path = pathWith(variant);
+  rmSync(records, { recursive: true, force: true });
+}
+async function close(): Promise<void> {
+  path.remove();
+  runtime.close();
+  await node.close();
+}
+const call = (verb: string, conf: object, more: Partial<Call> = {}) =>
+  runtime.call({ verb, conf, netns: "/none", searchPath: path.path, ...more });
+const refusal = (verb: string, conf: object): Promise<CniError> =>
+  runtime.refusal({ verb, conf, netns: "/none", searchPath: path.path });
+const noted = () => (existsSync(records) ? readdirSync(records).sort() : []);
+
+for (const variant of ["nft", "legacy"] as const)
+  describeWith(["cell", "ip", "nft", "iptables", "legacy iptables"], `firewall over iptables-${variant}`, () => {
+    beforeEach(() => open(variant));
+    afterEach(close);
+
+    const rules = async (family: 4 | 6 = 4) =>
+      (await saved(variant, family, "filter")).filter((line) => line.startsWith("-A"));
+    const passing = async () =>
+      [...(await rules(4)), ...(await rules(6))].filter((line) => / -[ds] /.test(line) && line.endsWith("ACCEPT"));
+
+    test("ADD makes Go's chains and rules in the families of its addresses, and passes the result on", async () => {
+      const result = await call("ADD", after());
+      expect(result?.ips.map(({ address }) => address.length)).toEqual([24, 64]);
+      expect(await rules()).toEqual([...way(), ...accepts("10.1.0.5/32")]);
+      expect(await rules(6)).toEqual([...way(), ...accepts("fd00:1::5/128")]);
+      expect(noted()).toEqual(["10.1.0.5", "fd00:1::5"]);
+    });
+
+    test("IPv4 alone needs no ip6tables", async () => {
+      rmSync(`${path.path}/ip6tables`);
+      await call("ADD", after({}, ["10.1.0.5/24"]));
+      expect(await rules()).toEqual([...way(), ...accepts("10.1.0.5/32")]);
+      const { message } = await refusal("ADD", after());
+      expect(message).toMatch(/^could not initialize iptables protocol 1: .*"ip6tables"/);
+    });
+
+    test("a second container shares the way, a repeated ADD adds nothing", async () => {
+      await call("ADD", after({}, ["10.1.0.5/24"]));
+      await call("ADD", after({}, ["10.1.0.6/24"]), { containerId: "c1" });
+      await call("ADD", after({}, ["10.1.0.6/24"]), { containerId: "c1" });
+      expect(await rules()).toEqual([...way(), ...accepts("10.1.0.5/32"), ...accepts("10.1.0.6/32")]);
+    });
+
+    test("an operator's chain and rules stay where they are, ours come first", async () => {
+      await iptables(variant, "restore --noflush", {
+        input: "*filter\n:OPS - [0:0]\n-A FORWARD -j OPS\n-A OPS -s 192.0.2.1/32 -j DROP\nCOMMIT\n",
+      });
+      await call("ADD", after({ iptablesAdminChainName: "OPS" }, ["10.1.0.5/24"]));
+      expect(await rules()).toEqual([
+        way()[0],
+        "-A FORWARD -j OPS",
+        way("OPS")[1],
+        ...accepts("10.1.0.5/32"),
+        "-A OPS -s 192.0.2.1/32 -j DROP",
+      ]);
+    });
+
+    test.each(["same-bridge", "isolated"] as const)("ingressPolicy %s, as Go writes it", async (ingressPolicy) => {
+      await call("ADD", after({ ingressPolicy }, ["10.1.0.5/24"]));
+      await call("ADD", after({ ingressPolicy }, ["10.1.0.6/24"]), { containerId: "c1" });
+      expect(await rules()).toEqual([
+        `-A FORWARD ${both} -j CNI-ISOLATION-STAGE-1`,
+        ...way(),
+        ...accepts("10.1.0.5/32"),
+        ...accepts("10.1.0.6/32"),
+        ...isolation(ingressPolicy),
+      ]);
+    });
+
+    type Broken = readonly [what: string, command: string, message: string];
+    const broken: readonly Broken[] = [
+      ["the way from the hook", "-D FORWARD 2", `-A FORWARD ${comment("CNI firewall plugin rules")}`],
+      [
+        "the way to an operator's rules",
+        "-D CNI-FORWARD 1",
+        `-A CNI-FORWARD ${comment("CNI firewall plugin admin overrides")}`,
+      ],
+      ["answers", "-D CNI-FORWARD 2", `-A CNI-FORWARD -d 10.1.0.5/32`],
+      ["what it sends", "-D CNI-FORWARD 3", `-A CNI-FORWARD -s 10.1.0.5/32`],
+      ["the way to the policy", "-D FORWARD 1", `-A FORWARD ${both}`],
+      ["the own bridge", "-D CNI-ISOLATION-STAGE-1 1", "-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0"],
+      ["other bridges", "-D CNI-ISOLATION-STAGE-1 2", "-A CNI-ISOLATION-STAGE-1 -i cni0 ! -o cni0"],
+      ["the way back", "-D CNI-ISOLATION-STAGE-1 3", `-A CNI-ISOLATION-STAGE-1 ${both} -j RETURN`],
+      ["the refusal", "-D CNI-ISOLATION-STAGE-2 1", `-A CNI-ISOLATION-STAGE-2 -o cni0`],
+      ["the second way back", "-D CNI-ISOLATION-STAGE-2 2", `-A CNI-ISOLATION-STAGE-2 ${both} -j RETURN`],
+    ];
+    test.each(broken)("CHECK names %s, and makes nothing", async (_, command, message) => {
+      const conf = after({ ingressPolicy: "isolated" }, ["10.1.0.5/24"]);
+      await call("ADD", conf);
+      await call("CHECK", conf);
+      await iptables(variant, `- ${command}`);
+      const before = await rules();
+      const error = await refusal("CHECK", conf);
+      expect(error.message).toContain(`missing rule: iptables -t filter: ${message}`);
+      expect(error.message.split("; ")).toHaveLength(1);
+      expect(await rules()).toEqual(before);
+    });
+
+    test("DEL, with a result or by what is noted, again, and before any ADD", async () => {
+      await call("DEL", after());
+      expect(await rules()).toEqual([]);
+      for (const conf of [after(), { cniVersion: "1.1.0" }, after({ backend: 7, ingressPolicy: "junk" })]) {
+        await call("ADD", after());
+        await call("DEL", conf);
+        await call("DEL", conf);
+        expect([await rules(), await rules(6), noted()]).toEqual([way(), way(), []]);
+      }
+    });
+
+    test("DEL leaves the rules of whoever has the address by now", async () => {
+      await call("ADD", after(), { containerId: "old" });
+      await call("ADD", after(), { containerId: "new" });
+      await call("DEL", after(), { containerId: "old" });
+      expect(await passing()).toHaveLength(4);
+      await call("DEL", after(), { containerId: "new" });
+      expect(await passing()).toEqual([]);
+    });
+
+    test("DEL without iptables is done, where nothing can be", async () => {
+      rmSync(`${path.path}/iptables`);
+      rmSync(`${path.path}/ip6tables`);
+      await call("DEL", after());
+    });
+
+    test("GC takes what is not valid of its network, and no more", async () => {
+      await call("ADD", after({}, ["10.1.0.5/24"]));
+      await call("ADD", after({}, ["10.1.0.6/24"]), { containerId: "c1" });
+      await call("ADD", after({ name: "other" }, ["10.1.0.7/24"]), { containerId: "c2" });
+      await call("GC", gcConf("c1"));
+      await call("GC", gcConf("c1"));
+      expect(await rules()).toEqual([...way(), ...accepts("10.1.0.6/32"), ...accepts("10.1.0.7/32")]);
+      expect(noted()).toEqual(["10.1.0.6", "10.1.0.7"]);
+    });
+
+    test("GC takes no address that a valid attachment of another plugin's may have", async () => {
+      await call("ADD", after({}, ["10.1.0.5/24"]));
+      const before = await passing();
+      await call("GC", gcConf("by-go"));
+      expect(await passing()).toEqual(before);
+      expect(runtime.stderr()).toContain("rules of 1 addresses stay, which may be those of by-go");
+      await call("GC", gcConf());
+      expect(await passing()).toEqual([]);
+    });
+
+    test("every system call of ADD, DEL and GC refused, or the last one", { timeout }, async () => {
+      const one = after({}, ["10.1.0.5/24"]);
+      const common = { netns: "/none", searchPath: path.path };
+      const gone = async () => expect([await passing(), noted()]).toEqual([[], []]);
+      for (const fault of [EIO, "killed"] as const) {
+        const judge = async (error: unknown) => {
+          if (error !== undefined && fault === EIO) await gone();
+          await call("DEL", one);
+          await gone();
+        };
+        await everyFault(runtime, async () => ({ verb: "ADD", conf: one, ...common }), fault, judge);
+        await call("DEL", one);
+        for (const conf of [
+          { verb: "DEL", conf: one },
+          { verb: "GC", conf: gcConf() },
+        ]) {
+          const added = async () => {
+            await call("ADD", one);
+            return { ...conf, ...common };
+          };
+          await everyFault(runtime, added, fault, async (error) => {
+            if (error === undefined) await gone();
+            await call("GC", gcConf());
+            await gone();
+          });
+        }
+      }
+    });
+  });
+
+describeWith(["cell", "ip", "nft"], "firewall over nftables", () => {
+  beforeEach(() => open("none"));
+  afterEach(close);
+  const backend = "nftables";
+  const table = () => nft("list table inet cni_firewall");
+  const passing = async () => (await table()).split("\n").filter((line) => line.includes("accept comment"));
+
+  test("a node without iptables has a table of ours, and its rules say whose they are", async () => {
+    await call("ADD", after({ ingressPolicy: "isolated" }));
+    const text = await table();
+    for (const line of [
+      "type filter hook forward priority filter; policy accept;",
+      "jump isolation_stage_1\n\t\tjump CNI-ADMIN\n\t\tjump pods",
+      'iifname "cni0" oifname "cni0" drop',
+      'iifname "cni0" oifname != "cni0" jump isolation_stage_2',
+      'oifname "cni0" drop',
+      "ip daddr 10.1.0.5 ct state established,related accept comment",
+      "ip6 saddr fd00:1::5 accept comment",
+      "net: net, if: eth0, id: c0",
+    ])
+      expect(text).toContain(line);
+    await call("CHECK", after({ ingressPolicy: "isolated" }));
+    expect(await passing()).toHaveLength(4);
+  });
+
+  test("CHECK names what is missing; ADD adds it and nothing twice", async () => {
+    const conf = after({ backend, ingressPolicy: "same-bridge" });
+    await call("ADD", conf);
+    const whole = await table();
+    for (const chain of ["pods", "isolation_stage_1", "isolation_stage_2", "forward"]) {
+      await nft(`flush chain inet cni_firewall ${chain}`);
+      expect((await refusal("CHECK", conf)).message).toContain(`missing rule: inet cni_firewall ${chain}: `);
+      await call("ADD", conf);
+      await call("ADD", conf);
+      expect(await table()).toBe(whole);
+    }
+  });
+
+  test("DEL by the owner's name, and GC", async () => {
+    await call("ADD", after({ backend }));
+    await call("ADD", after({ backend }, ["10.1.0.6/24"]), { containerId: "c1" });
+    await call("ADD", after({ backend, name: "other" }, ["10.1.0.7/24"]), { containerId: "c2" });
+    await call("DEL", { cniVersion: "1.1.0" });
+    await call("DEL", { cniVersion: "1.1.0" });
+    expect(await passing()).toHaveLength(4);
+    await call("GC", gcConf());
+    expect((await passing()).join()).toMatch(/10\.1\.0\.7.*10\.1\.0\.7/);
+    expect(await passing()).toHaveLength(2);
+  });
+});
+
+describeWith(["cell", "ip", "nft", "iptables", "ping"], "firewall and packets", () => {
+  beforeEach(() => open("nft"));
+  afterEach(close);
+
+  test("a node that drops what it forwards lets the container's pass, and answers to it, and those alone", async () => {
+    const [inside, outside] = [await node.container("in"), await node.container("out")];
+    const name = (netns: string) => netns.slice("/run/netns/".length);
+    for (const [netns, end, net] of [
+      [inside, "in0", "10.1.0"],
+      [outside, "out0", "10.2.0"],
+    ] as const) {
+      await node.run("ip", "link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", name(netns));
+      await node.run("ip", "addr", "add", `${net}.1/24`, "dev", end);
+      await node.run("ip", "link", "set", end, "up");
+      await node.run("ip", "-n", name(netns), "addr", "add", `${net}.5/24`, "dev", "eth0");
+      await node.run("ip", "-n", name(netns), "link", "set", "eth0", "up");
+      await node.run("ip", "-n", name(netns), "route", "add", "default", "via", `${net}.1`);
+    }
+    writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
+    await iptables("nft", "- -P FORWARD DROP");
+    expect(await node.ping("10.2.0.5", inside)).toBe(false);
+    await call("ADD", after({}, ["10.1.0.5/24"]));
+    expect(await node.ping("10.2.0.5", inside)).toBe(true);
+    expect(await node.ping("10.1.0.5", outside)).toBe(false);
+    await call("DEL", after({}, ["10.1.0.5/24"]));
+    expect(await node.ping("10.2.0.5", inside)).toBe(false);
+  });
+});
+
+describeWith(["cell", "ip", "nft", "iptables"], "firewall refuses", () => {
+  beforeEach(() => open("nft"));
+  afterEach(close);
+
+  test.each<[object, number, string]>([
+    [{ cniVersion: "1.1.0" }, 7, "missing prevResult from earlier plugin"],
+    [after({ ingressPolicy: "closed" }), 7, 'unknown ingress policy: "closed"'],
+    [after({ backend: "firewalld" }), 2, 'unsupported field "backend": "firewalld"'],
+    [after({ iptablesAdminChainName: "a b" }), 7, '"iptablesAdminChainName" "a b" is no name of a chain'],
+    [after({ iptablesAdminChainName: "-j" }), 7, '"iptablesAdminChainName" "-j" is no name of a chain'],
+    [after({ backend: 1 }), 7, '"backend" must be a string, got 1'],
+    [
+      {
+        ...after({ ingressPolicy: "isolated" }),
+        prevResult: { cniVersion: "1.1.0", ips: [{ address: "10.1.0.5/24" }] },
+      },
+      7,
+      'interface needs to be set for ingress policy "isolated"',
+    ],
+  ])("%j: %i, %s", async (conf, code, text) => {
+    const error = await refusal("ADD", conf);
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(text)]);
+    expect(noted()).toEqual([]);
+  });
+
+  test("a node of firewalld's, unless the backend is named", async () => {
+    await nft("add table inet firewalld");
+    expect((await refusal("ADD", after())).message).toContain("firewalld keeps the rules of this node");
+    expect(await refusal("STATUS", { cniVersion: "1.1.0" })).toMatchObject({ code: 50 });
+    await call("ADD", after({ backend: "iptables" }));
+  });
+
+  test("STATUS is content with what the node has, and 50 where it has nothing", async () => {
+    await call("STATUS", { cniVersion: "1.1.0" });
+    await call("STATUS", { cniVersion: "1.1.0", backend: "nftables" });
+    for (const name of ["iptables", "nft"]) rmSync(`${path.path}/${name}`);
+    expect(await refusal("STATUS", { cniVersion: "1.1.0", backend: "iptables" })).toMatchObject({ code: 50 });
+  });
+
+  test("an address that is noted in no form of ours is nobody's", async () => {
+    mkdirSync(records, { recursive: true });
+    writeFileSync(`${records}/junk`, "x");
+    await call("ADD", after());
+    await call("DEL", after());
+    await call("GC", gcConf());
+    expect(noted()).toEqual(["junk"]);
+  });
+});

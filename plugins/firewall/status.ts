@@ -1,0 +1,32 @@
+// STATUS: an ADD could make its rules.
+import { toCniError } from "../../lib/cni/boundary.ts";
+import { CniError } from "../../lib/cni/error.ts";
+import type { Request } from "../../lib/cni/plugin.ts";
+import { isIptablesUsable, openNftIfThere } from "../../lib/firewall/backend.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { chooseBackend } from "./backend.ts";
+import type { FirewallConf } from "./conf.ts";
+
+/** Throws a CniError (50) where the backend is none that this node has. */
+export function status({ conf }: Request<FirewallConf>, host: Host): void {
+  const backend = chosen(conf, host);
+  if (backend === "iptables" ? isIptablesUsable(host) : isNftThere(host)) return;
+  throw new CniError("unavailable", `the ${backend} backend cannot be used on this node`, {
+    hint: backend === "iptables" ? "install iptables where the runtime's PATH leads" : "load the module nf_tables",
+  });
+}
+
+function chosen(conf: FirewallConf, host: Host): ReturnType<typeof chooseBackend> {
+  try {
+    return chooseBackend(conf, host);
+  } catch (error) {
+    const { message, details } = toCniError(error, host);
+    throw new CniError("unavailable", message, { details, cause: error });
+  }
+}
+
+function isNftThere(host: Host): boolean {
+  const nft = openNftIfThere(host);
+  nft?.close();
+  return nft !== undefined;
+}
