@@ -2,16 +2,13 @@
 import { ours, reference } from "../testing/binaries.ts";
 import { Cell } from "./cell.ts";
 import { kubeSubnet } from "./configs.ts";
-import { answerWith, placeRecorders, recorderPath } from "./recorder.ts";
+import { placeRecorders, recorderPath } from "./recorder.ts";
 
 /** Who makes a call. */
 export type Tool = "weft" | "cnitool";
 const tools: Record<Tool, string> = { weft: `${ours}/weft`, cnitool: `${reference}/cnitool` };
 /** Where results are kept. */
 export const results = "/var/lib/cni/results";
-
-/** portmap is not ours: it hands on what it was given, which is what it prints where there is no port to map. */
-const handsOn = `${process.execPath} -e 'process.stdout.write(JSON.stringify(JSON.parse(require("fs").readFileSync(0)).prevResult))' <$call/stdin`;
 
 /** A node of kube-flannel's with this list, two pods, and recorders in front of the list's plugins. */
 export async function openNode(conflist: string): Promise<Cell> {
@@ -22,7 +19,6 @@ export async function openNode(conflist: string): Promise<Cell> {
   placeRecorders(cell, ["flannel", "portmap"], ours);
   // Delegates are flannel's affair.
   await cell.shell(`ln -s ${ours}/bridge ${ours}/host-local ${recorderPath}`);
-  answerWith(cell, "portmap", "ADD", handsOn);
   return cell;
 }
 
