@@ -22,6 +22,8 @@ export interface Case {
   /** What comes after, each followed by a look where its name is in `looks`. */
   readonly after: Readonly<Record<string, Request>>;
   readonly looks: readonly string[];
+  /** The look that the node is like at the end; left out: nothing is there. */
+  readonly stays?: string;
 }
 
 export interface Fault {

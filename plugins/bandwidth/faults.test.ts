@@ -1,8 +1,9 @@
 // Every system call of every verb fails in turn, over the real kernel; and the process is killed before each of them.
 // A failed ADD leaves nothing, DEL and GC take back whatever there is, the next ADD is served. iproute2 judges.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { EIO, everyFault } from "../../testing/faults.ts";
+import { EIO, everyFault, type Fault } from "../../testing/faults.ts";
 import { describeWith } from "../../testing/needs.ts";
+import type { Call } from "../../testing/runtime.ts";
 import { checked, makeVethNode, type VethNode } from "../../testing/veth.ts";
 import { bandwidth } from "./index.ts";
 
@@ -51,15 +52,18 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth, one fault in a call"
     await on.del(conf);
   };
 
+  const everyFaultOf = (call: () => Promise<Call>, fault: Fault, judge: (error: unknown) => Promise<void>) =>
+    everyFault({ runtime: on.runtime, call, fault, judge });
+
   test("an ADD that is refused something leaves nothing", { timeout }, async () => {
-    await everyFault(on.runtime, fresh, EIO, async (error) => {
+    await everyFaultOf(fresh, EIO, async (error) => {
       expect([await ifbs(), await onPair()]).toEqual(error === undefined ? everything : nothing);
       await recovers();
     });
   });
 
   test("after an ADD that was killed the next one is served, and DEL leaves nothing", { timeout }, async () => {
-    await everyFault(on.runtime, fresh, "killed", async (error) => {
+    await everyFaultOf(fresh, "killed", async (error) => {
       expect(error).toBeDefined();
       const result = await on.add(conf);
       expect([await ifbs(), await onPair()]).toEqual(everything);
@@ -70,7 +74,7 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth, one fault in a call"
 
   test("what an ADD that was killed has made, GC deletes", { timeout }, async () => {
     const collect = { verb: "GC", conf: { cniVersion: "1.1.0", "cni.dev/valid-attachments": [] } };
-    await everyFault(on.runtime, fresh, "killed", async () => {
+    await everyFaultOf(fresh, "killed", async () => {
       await on.runtime.call(collect);
       expect(await ifbs()).toEqual([]);
     });
@@ -78,8 +82,7 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth, one fault in a call"
 
   test.each(["DEL", "GC"])("%s says it is done only when it is", { timeout }, async (verb) => {
     for (const fault of [EIO, "killed"] as const)
-      await everyFault(
-        on.runtime,
+      await everyFaultOf(
         () => added(verb, { "cni.dev/valid-attachments": [] }),
         fault,
         async (error) => {
@@ -90,8 +93,7 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth, one fault in a call"
   });
 
   test("CHECK changes nothing", { timeout }, async () => {
-    await everyFault(
-      on.runtime,
+    await everyFaultOf(
       () => added("CHECK"),
       EIO,
       async () => {

@@ -2,15 +2,12 @@
 // A failed ADD leaves nothing, DEL takes back whatever there is, the next container is served. iproute2 judges.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { layer3, makeBridgeNode, type BridgeNode } from "../../testing/bridge.ts";
+import { EIO, everyFault, struck, type Fault } from "../../testing/faults.ts";
 import { pathWith, saved } from "../../testing/iptables.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { answer, type Call } from "../../testing/runtime.ts";
-import { failing, type Faulty } from "../../testing/failing.ts";
-import { sys } from "../../lib/host/node.ts";
 import { encodeResult, type Result } from "../../lib/cni/result.ts";
 
-const CLONE_NEWNET = 0x40000000;
-const EIO = 5;
 const timeout = 300_000;
 const layers = { ...layer3, isDefaultGateway: true, hairpinMode: true };
 /** Where the packet filter begins: what comes before is refused to attachments without rules. */
@@ -42,7 +39,6 @@ const ips = ["10.1.0.5/24 10.1.0.1", "fd00:1::5/64 fd00:1::1"];
 let on: BridgeNode;
 let pod: string;
 let next: string;
-let home: number;
 /** Container ids that IPAM gave an address to. */
 let held: Set<string>;
 let asking: string;
@@ -58,7 +54,6 @@ function use(each: (typeof variants)[number]): void {
 beforeEach(async () => {
   on = await makeBridgeNode();
   [pod, next] = [await on.node.container("a"), await on.node.container("b")];
-  home = sys.open("/proc/thread-self/ns/net", 0, 0);
   held = new Set();
   on.ipam.next = answer(ips);
   on.ipam.during = (verb) => {
@@ -68,27 +63,8 @@ beforeEach(async () => {
   };
 });
 afterEach(async () => {
-  sys.close(home);
   await on.close();
 });
-
-/** A call whose system call number `at` fails. Says what became of it. */
-async function struck(call: Call, at: number, errno: number | "killed"): Promise<Faulty & { error?: unknown }> {
-  const quiet: typeof sys.write = (fd, data) => (fd === 2 ? undefined : sys.write(fd, data));
-  const faulty = failing({ ...sys, write: quiet }, at, errno, variant.since);
-  // The request is a value of the test's, and no call of the system.
-  const { getenv: _, argv: __, ...over } = faulty.sys;
-  asking = call.containerId ?? "c0";
-  try {
-    await on.runtime.call({ ...call, searchPath: path.path, over });
-    return faulty;
-  } catch (error) {
-    return { ...faulty, error };
-  } finally {
-    // A killed process would be gone, wherever it stood.
-    sys.setns(home, CLONE_NEWNET);
-  }
-}
 
 async function add(containerId: string, netns: string): Promise<Result> {
   asking = containerId;
@@ -121,34 +97,31 @@ async function recovers(): Promise<void> {
   await del("c1", next);
 }
 
-/**
- * Goes through the faults of a call, one after the other, until one is beyond its last system call. A verb that makes
- * fewer than `least` would pass everything.
- */
-async function everyFault(
-  call: () => Promise<Call>,
-  errno: number | "killed",
-  judge: (error: unknown) => Promise<void>,
-  least = 5,
-) {
-  for (let at = 0; ; at += variant.step) {
-    const faulty = await struck(await call(), at, errno);
-    if (faulty.failed() === undefined) {
-      expect(faulty.error).toBeUndefined();
-      expect(at).toBeGreaterThan(least);
-      return;
-    }
-    try {
-      await judge(faulty.error);
-      await recovers();
-    } catch (cause) {
-      throw new Error(
-        `call ${at}, ${faulty.failed()}, ${errno === "killed" ? "killed" : "refused"}: ${String(cause)}`,
-        { cause },
-      );
-    }
-  }
+/** A call as the variant has it. */
+function asked(call: Call): Call {
+  asking = call.containerId ?? "c0";
+  return { ...call, searchPath: path.path };
 }
+
+/** Every fault of a call; whatever became of it, the node recovers. */
+const everyFaultOf = (
+  call: () => Promise<Call>,
+  fault: Fault,
+  judge: (error: unknown) => Promise<void>,
+  least?: number,
+): Promise<void> =>
+  everyFault({
+    runtime: on.runtime,
+    call: async () => asked(await call()),
+    fault,
+    judge: async (error) => {
+      await judge(error);
+      await recovers();
+    },
+    since: variant.since,
+    step: variant.step,
+    ...(least === undefined ? {} : { least }),
+  });
 
 /** CHECK's: of an ADD that went well. */
 async function prevResult(): Promise<object> {
@@ -179,14 +152,14 @@ for (const each of variants)
         await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
         return request("ADD");
       };
-      await everyFault(call, EIO, async (error) => {
+      await everyFaultOf(call, EIO, async (error) => {
         if (error !== undefined) expect(await left()).toEqual(nothing);
       });
     });
 
     test("CHECK", { timeout }, async () => {
       const call = async () => ({ ...request("CHECK"), conf: { ...conf, prevResult: await prevResult() } });
-      await everyFault(call, EIO, async () => expect((await left()).held).toEqual(["c0"]));
+      await everyFaultOf(call, EIO, async () => expect((await left()).held).toEqual(["c0"]));
     });
 
     test("DEL says it is done only when it is", { timeout }, async () => {
@@ -194,13 +167,13 @@ for (const each of variants)
         await add("c0", pod);
         return request("DEL");
       };
-      await everyFault(call, EIO, async (error) => {
+      await everyFaultOf(call, EIO, async (error) => {
         if (error === undefined) expect(await left()).toEqual(nothing);
       });
     });
 
     test("GC says it is done only when it is, and is done the next time", { timeout }, async () => {
-      await everyFault(garbage, EIO, async (error) => {
+      await everyFaultOf(garbage, EIO, async (error) => {
         if (error !== undefined) await on.runtime.call(collect());
         expect(await left()).toEqual(nothing);
       });
@@ -211,17 +184,17 @@ describeWith(needs, "bridge, every system call of STATUS refused once", () => {
   use(variants[0] as (typeof variants)[number]);
   test("STATUS changes nothing, and is not content where it could not look", { timeout }, async () => {
     await add("c0", pod);
-    const asked = { verb: "STATUS", conf: { ...conf, cniVersion: "1.1.0" } };
+    const status = { verb: "STATUS", conf: { ...conf, cniVersion: "1.1.0" } };
     let before = await left();
     const call = async () => {
       if (before.held.length === 0) await add("c0", pod);
       before = await left();
-      return asked;
+      return status;
     };
-    await everyFault(call, EIO, async () => expect(await left()).toEqual(before), 2);
+    await everyFaultOf(call, EIO, async () => expect(await left()).toEqual(before), 2);
     await on.node.run("sh", "-c", "ip link del cni0; ip link add cni0 type veth peer name cni1");
     for (let at = 0, failed: string | undefined = ""; failed !== undefined; at++) {
-      const faulty = await struck(asked, at, EIO);
+      const faulty = await struck(on.runtime, asked(status), at, EIO, variant.since);
       expect(faulty.error).toBeDefined();
       failed = faulty.failed();
     }
@@ -237,11 +210,11 @@ for (const each of variants.slice(0, 2))
         await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
         return request("ADD");
       };
-      await everyFault(call, "killed", async (error) => expect(error).toBeDefined());
+      await everyFaultOf(call, "killed", async (error) => expect(error).toBeDefined());
     });
 
     test("GC", { timeout }, async () => {
-      await everyFault(garbage, "killed", async (error) => {
+      await everyFaultOf(garbage, "killed", async (error) => {
         expect(error).toBeDefined();
         await on.runtime.call(collect());
         expect(await left()).toEqual(nothing);
@@ -253,6 +226,6 @@ for (const each of variants.slice(0, 2))
         await add("c0", pod);
         return request("DEL");
       };
-      await everyFault(call, "killed", async (error) => expect(error).toBeDefined());
+      await everyFaultOf(call, "killed", async (error) => expect(error).toBeDefined());
     });
   });

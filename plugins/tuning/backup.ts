@@ -91,10 +91,20 @@ export function listBackups(dataDir: string, host: Host): (BackupFile & { readon
     });
 }
 
-/** Writes the file, whole or not at all, in place of the one there is. */
+/**
+ * Writes the file, whole or not at all, in place of the one there is. A new one has no name before it is whole. No power
+ * loss needs to spare it: the link it is about is gone then, too.
+ */
 export function writeBackup(dataDir: string, name: string, backup: Backup, host: Host): void {
   const slash = dataDir.lastIndexOf("/");
   if (slash > 0) host.files.makeDirectory(dataDir.slice(0, slash), parentMode);
   host.files.makeDirectory(dataDir, directoryMode);
-  host.files.replace(`${dataDir}/${name}`, formatBackup(backup), fileMode);
+  const path = `${dataDir}/${name}`;
+  const content = formatBackup(backup);
+  const file = host.files.prepare(dataDir, content, fileMode);
+  try {
+    if (!file.publish(path)) host.files.replace(path, content, fileMode);
+  } finally {
+    file.discard();
+  }
 }

@@ -22,6 +22,12 @@ export function del({ conf, attachment, netns: path }: AttachmentRequest<TuningC
   const netns = file.backup === undefined ? undefined : openIfThere(path, host);
   if (netns !== undefined && file.backup !== undefined) giveBack(host, netns, attachment.ifName, file.backup);
   host.files.remove(file.path);
+  try {
+    host.files.removeAbandoned(conf.dataDir);
+  } catch (error) {
+    // It was no part of this attachment, and holds up nobody.
+    host.log(`tuning: what a killed call left stays: ${(error as Error).message}`);
+  }
 }
 
 function giveBack(host: Host, netns: Netns, ifName: string, backup: Backup): void {

@@ -1,9 +1,10 @@
 // Every system call of every verb fails in turn, over the real kernel; and the process is killed before each of them.
 // A failed ADD leaves nothing, DEL gives back whatever was taken, and says it is done only when it is. iproute2 judges.
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { EIO, everyFault } from "../../testing/faults.ts";
+import { EIO, everyFault, type Fault } from "../../testing/faults.ts";
 import { describeWith } from "../../testing/needs.ts";
+import type { Call } from "../../testing/runtime.ts";
 import { checked, makeVethNode, podMac, type VethNode } from "../../testing/veth.ts";
 import { tuning } from "./index.ts";
 
@@ -36,7 +37,8 @@ describeWith(["cell", "ip"], "tuning, one fault in a call", () => {
     return [address, mtu, txqlen, flags.includes("PROMISC"), flags.includes("ALLMULTI"), peer];
   };
   const arp = () => on.inPod("cat", `/proc/sys/${arpFilter}`);
-  const kept = () => existsSync(`${dataDir}/c0_eth0.json`);
+  /** Also what is not whole yet. */
+  const kept = () => existsSync(dataDir) && readdirSync(dataDir).length > 0;
   const untuned = [podMac, 1500, 1000, false, false, 1500];
   const tuned = [conf.mac, 1400, 321, true, true, 1400];
 
@@ -65,8 +67,11 @@ describeWith(["cell", "ip"], "tuning, one fault in a call", () => {
     expect([await link(), kept()]).toEqual([untuned, false]);
   };
 
+  const everyFaultOf = (call: () => Promise<Call>, fault: Fault, judge: (error: unknown) => Promise<void>) =>
+    everyFault({ runtime: on.runtime, call, fault, judge });
+
   test("an ADD that is refused something leaves nothing", { timeout }, async () => {
-    await everyFault(on.runtime, fresh, EIO, async (error) => {
+    await everyFaultOf(fresh, EIO, async (error) => {
       const seen = [await link(), await arp(), kept()];
       expect(seen).toEqual(error === undefined ? [tuned, "1", true] : [untuned, "0", false]);
       await recovers();
@@ -74,23 +79,31 @@ describeWith(["cell", "ip"], "tuning, one fault in a call", () => {
   });
 
   test("what an ADD that was killed has changed, DEL gives back", { timeout }, async () => {
-    await everyFault(on.runtime, fresh, "killed", async (error) => {
+    await everyFaultOf(fresh, "killed", async (error) => {
       expect(error).toBeDefined();
       await recovers();
     });
   });
 
   test("an ADD after one that was killed keeps what that one found", { timeout }, async () => {
-    await everyFault(on.runtime, fresh, "killed", async () => {
+    await everyFaultOf(fresh, "killed", async () => {
       await on.add(conf);
       expect(await link()).toEqual(tuned);
       await recovers();
     });
   });
 
+  test("a second ADD that was killed takes nothing from the first", { timeout }, async () => {
+    const again = async () => {
+      await fresh();
+      await on.add({ mtu: 1450 });
+      return add;
+    };
+    await everyFaultOf(again, "killed", recovers);
+  });
+
   test.each([EIO, "killed" as const])("DEL says it is done only when it is (%s)", { timeout }, async (fault) => {
-    await everyFault(
-      on.runtime,
+    await everyFaultOf(
       () => added("DEL"),
       fault,
       async (error) => {
@@ -101,8 +114,7 @@ describeWith(["cell", "ip"], "tuning, one fault in a call", () => {
   });
 
   test("CHECK changes nothing", { timeout }, async () => {
-    await everyFault(
-      on.runtime,
+    await everyFaultOf(
       () => added("CHECK"),
       EIO,
       async () => {

@@ -16,5 +16,6 @@ export function gc({ network, conf, valid }: GcRequest<TuningConf>, host: Host):
     host.log(`tuning: removing ${path}, of no valid attachment`);
     faults.attempt(() => void host.files.remove(path));
   }
+  faults.attempt(() => host.files.removeAbandoned(conf.dataDir));
   faults.end();
 }
