@@ -211,7 +211,7 @@ for (const variant of ["nft", "legacy"] as const)
           await call("DEL", one);
           await gone();
         };
-        await everyFault(runtime, async () => ({ verb: "ADD", conf: one, ...common }), fault, judge);
+        await everyFault({ runtime, call: async () => ({ verb: "ADD", conf: one, ...common }), fault, judge });
         await call("DEL", one);
         for (const conf of [
           { verb: "DEL", conf: one },
@@ -221,11 +221,12 @@ for (const variant of ["nft", "legacy"] as const)
             await call("ADD", one);
             return { ...conf, ...common };
           };
-          await everyFault(runtime, added, fault, async (error) => {
+          const removed = async (error: unknown) => {
             if (error === undefined) await gone();
             await call("GC", gcConf());
             await gone();
-          });
+          };
+          await everyFault({ runtime, call: added, fault, judge: removed });
         }
       }
     });
