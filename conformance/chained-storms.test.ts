@@ -62,6 +62,8 @@ describeWith(["cell", "ip", "tc", "ping", "go", "ifb links"], `storms behind bri
       expect(failures(await call("CHECK", "tuning", behind(tuning, shaped), who))).toEqual([]);
       expect(failures(await call("CHECK", "bandwidth", behind(bandwidth, shaped), who))).toEqual([]);
     }
+    // bridge is content with what later plugins made of its links.
+    expect(failures(await call("CHECK", "bridge", behind(bridge, shaped), "ours"))).toEqual([]);
     await cell.shell("ping -c 1 -W 2 -q 10.244.1.1", `pod${pods.at(-1)}`);
 
     await fleet.end(pods.slice(half));

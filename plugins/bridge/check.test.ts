@@ -94,8 +94,8 @@ describeWith(["cell", "ip"], "bridge CHECK names what is broken", () => {
     ],
     [
       "the port's transmit queue",
-      (port) => onNode("link", "set", port, "txqueuelen", "1000"),
-      /^Interface veth[\da-f]{8} has a transmit queue of 1000, ADD set 0$/,
+      (port) => onNode("link", "set", port, "txqueuelen", "500"),
+      /^Interface veth[\da-f]{8} has a transmit queue of 500, ADD set 0$/,
     ],
     [
       "the port's alias",

@@ -7,6 +7,9 @@ import type { Expected, ExpectedRoute } from "./expect.ts";
 import { portAlias } from "./names.ts";
 import { sameMac, type Observed } from "./observe.ts";
 
+/** net/pkt_sched.h; in packets. */
+const DEFAULT_TX_QUEUE_LEN = 1000;
+
 export function compare(expected: Expected, observed: Observed): string[] {
   return [
     ...bridgeDifferences(expected, observed),
@@ -69,7 +72,8 @@ function portDifferences(
   // A later plugin that changes the container's may change this one with it.
   if (mtu !== undefined && port.mtu !== mtu && port.mtu !== container.mtu)
     differences.push(`Interface ${port.name} has MTU ${port.mtu}, recorded ${mtu}`);
-  if (portIsOurs && port.txQueueLength !== 0)
+  // The kernel gives a link without a queue the usual one when a later plugin shapes it.
+  if (portIsOurs && port.txQueueLength !== 0 && port.txQueueLength !== DEFAULT_TX_QUEUE_LEN)
     differences.push(`Interface ${port.name} has a transmit queue of ${port.txQueueLength}, ADD set 0`);
   const alias = portAlias(network, attachment);
   if (portIsOurs && port.alias !== alias)
