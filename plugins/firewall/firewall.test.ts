@@ -8,6 +8,7 @@ import { nft } from "../../testing/nft.ts";
 import { makeNode, type TestNode } from "../../testing/node.ts";
 import { makeRuntime, type Call, type Runtime } from "../../testing/runtime.ts";
 import type { CniError } from "../../lib/cni/error.ts";
+import { sys } from "../../lib/host/node.ts";
 import { firewall } from "./index.ts";
 
 const timeout = 300_000;
@@ -78,7 +79,14 @@ for (const variant of ["nft", "legacy"] as const)
       [...(await rules(4)), ...(await rules(6))].filter((line) => / -[ds] /.test(line) && line.endsWith("ACCEPT"));
 
     test("ADD makes Go's chains and rules in the families of its addresses, and passes the result on", async () => {
-      const result = await call("ADD", after());
+      const started: string[] = [];
+      const spawn: typeof sys.spawn = (file, argv, ...rest) => {
+        started.push(argv.join(" "));
+        return sys.spawn(file, argv, ...rest);
+      };
+      const result = await call("ADD", after(), { over: { spawn } });
+      // None where iptables keeps its rules in nf_tables; else whether it works, then two looks and one write a family.
+      expect(started).toHaveLength(variant === "nft" ? 0 : 7);
       expect(result?.ips.map(({ address }) => address.length)).toEqual([24, 64]);
       expect(await rules()).toEqual([...way(), ...accepts("10.1.0.5/32")]);
       expect(await rules(6)).toEqual([...way(), ...accepts("fd00:1::5/128")]);

@@ -1,16 +1,17 @@
 // The rules as the Go plugin writes them into iptables' filter table, in the order in which it does: it finds and deletes
 // ours, and ours its own, by all of their words.
-import { quoted } from "../../lib/firewall/iptables/restore.ts";
-import { bitsOf, formatIp, type Ip } from "../../lib/ip/ip.ts";
+import { bitsOf, type Ip } from "../../lib/ip/ip.ts";
+import type { Match } from "../../lib/netlink/nft/match.ts";
+import type { Rule } from "../../lib/netlink/nft/phrase.ts";
 import type { Isolation, Wish } from "./wish.ts";
 
 export const forwardChain = "CNI-FORWARD";
 export const stages = ["CNI-ISOLATION-STAGE-1", "CNI-ISOLATION-STAGE-2"] as const;
 
-/** A rule without "-A" and its chain; one that is missing goes to the chain's top or to its end. */
+/** One that is missing goes to its chain's top or to its end. */
 export interface ChainRule {
   readonly chain: string;
-  readonly text: string;
+  readonly rule: Rule;
   readonly at: "top" | "end";
 }
 
@@ -19,44 +20,44 @@ export interface WantedRules {
   readonly rules: readonly ChainRule[];
 }
 
-const commentWords = (comment: string): string => `-m comment --comment ${quoted(comment)}`;
+const ruleOf = (
+  chain: string,
+  at: ChainRule["at"],
+  match: readonly Match[],
+  verdict: Rule["verdict"],
+  comment?: string,
+): ChainRule => ({ chain, at, rule: { match, verdict, comment, iptables: true } });
 
 /** Lets an address's packets pass: answers to it, and whatever it sends. */
 export function acceptRules(ip: Ip): ChainRule[] {
-  const prefix = `${formatIp(ip)}/${bitsOf(ip.family)}`;
-  return [`-d ${prefix} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`, `-s ${prefix} -j ACCEPT`].map(
-    (text) => ({
-      chain: forwardChain,
-      text,
-      at: "end",
-    }),
-  );
+  const is = { ip, length: bitsOf(ip.family) };
+  const answers: Match = { field: "ctState", is: ["related", "established"] };
+  return [
+    ruleOf(forwardChain, "end", [{ field: "daddr", is }, answers], "accept"),
+    ruleOf(forwardChain, "end", [{ field: "saddr", is }], "accept"),
+  ];
 }
 
 /** The way from the hook to them, an operator's rules first. */
 const wayRules = (adminChain: string): ChainRule[] => [
-  { chain: "FORWARD", text: `${commentWords("CNI firewall plugin rules")} -j ${forwardChain}`, at: "top" },
-  {
-    chain: forwardChain,
-    text: `${commentWords("CNI firewall plugin admin overrides")} -j ${adminChain}`,
-    at: "top",
-  },
+  ruleOf("FORWARD", "top", [], { jump: forwardChain }, "CNI firewall plugin rules"),
+  ruleOf(forwardChain, "top", [], { jump: adminChain }, "CNI firewall plugin admin overrides"),
 ];
 
 /** Keeps bridges apart: what leaves one of them must not enter another, or, isolated, come back into the same. */
 function isolationRules({ bridge, policy }: Isolation): ChainRule[] {
   const [first, second] = stages;
-  const own = commentWords(`CNI firewall plugin rules (ingressPolicy: ${policy})`);
-  const shared = commentWords("CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)");
+  const own = `CNI firewall plugin rules (ingressPolicy: ${policy})`;
+  const shared = "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)";
+  const from: Match = { field: "iifname", is: bridge };
+  const to: Match = { field: "oifname", is: bridge };
   return [
-    { chain: "FORWARD", text: `${shared} -j ${first}`, at: "top" },
-    { chain: first, text: `-i ${bridge} ! -o ${bridge} ${own} -j ${second}`, at: "top" },
-    ...(policy === "isolated"
-      ? [{ chain: first, text: `-i ${bridge} -o ${bridge} ${own} -j DROP`, at: "top" } as const]
-      : []),
-    { chain: first, text: `${shared} -j RETURN`, at: "end" },
-    { chain: second, text: `-o ${bridge} ${shared} -j DROP`, at: "top" },
-    { chain: second, text: `${shared} -j RETURN`, at: "end" },
+    ruleOf("FORWARD", "top", [], { jump: first }, shared),
+    ruleOf(first, "top", [from, { ...to, not: true }], { jump: second }, own),
+    ...(policy === "isolated" ? [ruleOf(first, "top", [from, to], "drop", own)] : []),
+    ruleOf(first, "end", [], "return", shared),
+    ruleOf(second, "top", [to], "drop", shared),
+    ruleOf(second, "end", [], "return", shared),
   ];
 }
 

@@ -1,13 +1,15 @@
-// The iptables backend: one process looks at a family's filter table, one writes what is missing, all of it or nothing.
+// The iptables backend. Where iptables keeps its rules in nf_tables, they are read and written there without a process
+// (iptables-nft.ts); else one process looks at a family's filter table and one writes what is missing, all or nothing.
 import { inContext } from "../../lib/cni/boundary.ts";
 import { takeLock } from "../../lib/cni/lock.ts";
-import { sameRuleKey } from "../../lib/firewall/iptables/ensure.ts";
+import { ruleLine, sameRuleKey } from "../../lib/firewall/iptables/ensure.ts";
 import { findIptables, findLegacyIptables, isLegacyLoaded, type Iptables } from "../../lib/firewall/iptables/find.ts";
 import { restore } from "../../lib/firewall/iptables/restore.ts";
 import { needIptables } from "../../lib/firewall/iptables/run.ts";
 import { deletion, saveTable, type SavedTable } from "../../lib/firewall/iptables/save.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { Family, Ip } from "../../lib/ip/ip.ts";
+import { ensureInNft, removeInNft } from "./iptables-nft.ts";
 import { acceptRules, forwardChain, wantedRules, type ChainRule, type WantedRules } from "./iptables-rules.ts";
 import type { Wish } from "./wish.ts";
 
@@ -30,7 +32,10 @@ function parts(host: Host, wish: Wish): { readonly tool: Iptables; readonly want
 }
 
 export function ensureByIptables(host: Host, wish: Wish): void {
-  for (const { tool, wanted } of parts(host, wish)) ensureFamily(host, tool, wanted);
+  for (const { tool, wanted } of parts(host, wish)) {
+    const done = tool.variant === "nft" && ensureInNft(host, tool.family, wanted);
+    if (!done) ensureFamily(host, tool, wanted);
+  }
 }
 
 /** What containers share is made by one at a time; the steady state adds rules that nobody else would, and needs no lock. */
@@ -72,33 +77,33 @@ function missingLines({ chains, rules }: WantedRules, there: SavedTable): string
     ...chains.filter((chain) => !there.chains.has(chain)).map((chain) => `-N ${chain}`),
     ...rules
       .filter((rule) => !present.has(sameRuleKey(lineOf(rule))))
-      .map((rule) => (rule.at === "end" ? lineOf(rule) : `-I ${rule.chain} 1 ${rule.text}`)),
+      .map((rule) => (rule.at === "end" ? lineOf(rule) : lineOf(rule).replace(/^-A (\S+)/, "-I $1 1"))),
   ];
 }
 
-const lineOf = ({ chain, text }: ChainRule): string => `-A ${chain} ${text}`;
+const lineOf = ({ chain, rule }: ChainRule): string => ruleLine(chain, rule);
 
 /** Takes away the rules that let addresses pass, wherever iptables may have them. */
 export function removeByIptables(host: Host, addresses: readonly Ip[]): void {
   for (const family of families) {
-    const rules = addresses.filter((ip) => ip.family === family).flatMap(acceptRules);
-    if (rules.length === 0) continue;
-    const ours = new Set(rules.map((rule) => sameRuleKey(lineOf(rule))));
-    for (const tool of toolsIn(host, family))
+    const own = addresses.filter((ip) => ip.family === family);
+    if (own.length === 0) continue;
+    removeInNft(host, family, own);
+    const ours = new Set(own.flatMap(acceptRules).map((rule) => sameRuleKey(lineOf(rule))));
+    for (const tool of otherTools(host, family))
       removeLines(host, tool, ({ rules: there }) => there.filter((rule) => ours.has(sameRuleKey(rule))));
   }
 }
 
-/** Each iptables of a family that may have rules: the usual one, and that of the older tables where these are in use. */
-export function toolsIn(host: Host, family: Family): Iptables[] {
+/** What reaches tables that nobody else does: the older ones where they are in use, and whatever a script leads to. */
+function otherTools(host: Host, family: Family): Iptables[] {
   const usual = findIptables(host, family);
   const legacy = isLegacyLoaded(host, family, "filter") ? findLegacyIptables(host, family) : undefined;
-  const isUsual = usual !== undefined && usual.variant !== "legacy" && usual !== legacy;
-  return [...(isUsual ? [usual] : []), ...(legacy === undefined ? [] : [legacy])];
+  return [...(usual?.variant === "unknown" ? [usual] : []), ...(legacy === undefined ? [] : [legacy])];
 }
 
 /** Deletes the rules that `pick` finds. Another's DEL may be as fast, and the whole of it is then decided anew. */
-export function removeLines(host: Host, tool: Iptables, pick: (there: SavedTable) => readonly string[]): void {
+function removeLines(host: Host, tool: Iptables, pick: (there: SavedTable) => readonly string[]): void {
   for (let attempt = 1; ; attempt++) {
     try {
       restore(host, tool, { filter: pick(saveTable(host, tool, "filter")).map(deletion) });

@@ -81,6 +81,9 @@ function optionWords(match: Match): string | undefined {
     case "dport":
     case "dports":
       return `-p ${match.is.protocol}`;
+    case "iifname":
+    case "oifname":
+      return `${notWord(match)}${match.field === "iifname" ? "-i" : "-o"} ${match.is}`;
     default:
       return undefined;
   }
@@ -91,7 +94,14 @@ function moduleWords(match: Match): string | undefined {
   switch (match.field) {
     case "saddr":
     case "daddr":
+    case "iifname":
+    case "oifname":
       return undefined;
+    case "ctState":
+      return `-m conntrack ${notWord(match)}--ctstate ${stateWords
+        .filter((state) => match.is.includes(state))
+        .join(",")
+        .toUpperCase()}`;
     case "dport":
       return `-m ${match.is.protocol} ${notWord(match)}--dport ${match.is.port}`;
     case "dports":
@@ -104,6 +114,9 @@ function moduleWords(match: Match): string | undefined {
       throw new TypeError(`no iptables words for ${match.field}`);
   }
 }
+
+/** In the order in which iptables-save writes them. */
+const stateWords = ["invalid", "new", "related", "established", "untracked"] as const;
 
 const markWords = ({ value, mask }: Mark): string =>
   mask === undefined ? `0x${value.toString(16)}` : `0x${value.toString(16)}/0x${mask.toString(16)}`;

@@ -16,7 +16,7 @@ export const transportNumber = (transport: Transport): number => transports[tran
 /** NFPROTO_*. */
 const nfprotos = { ipv4: 2, ipv6: 10 } as const;
 /** enum ip_conntrack_info as nft's bits, in the order nft writes them. */
-const ctStates = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;
+export const ctStates = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const;
 export type CtState = keyof typeof ctStates;
 /** RTN_*: what the routing table says of an address. */
 const addressTypes = { unicast: 1, local: 2, broadcast: 3, multicast: 5 } as const;
@@ -163,7 +163,7 @@ export function matchOf({ load, mask, bytes, equal }: Test, before: readonly Mat
     case loads.oifname.join(" "): {
       // Shorter than a whole name is the beginning of many.
       const end = bytes.indexOf(0);
-      if (mask !== undefined || bytes.length !== 16 || end < 1) return undefined;
+      if (mask !== undefined || end < 1 || (bytes.length !== 16 && bytes.length !== end + 1)) return undefined;
       const field = load[1] === loads.iifname[1] ? "iifname" : "oifname";
       return { field, is: textIn(bytes, 0, end), ...not };
     }

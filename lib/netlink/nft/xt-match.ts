@@ -1,8 +1,9 @@
 // Matches as x_tables has them, which every release of iptables reads, whichever of them it would write as nft does: struct
-// xt_tcp and xt_udp of linux/netfilter/xt_tcpudp.h, xt_sctp_info, xt_dccp_info, xt_multiport_v1, xt_addrtype_info_v1 and
-// xt_mark_mtinfo1 of the headers so named. Numbers are in the order of the host; sizes are multiples of eight, as xt's are.
+// xt_tcp and xt_udp of linux/netfilter/xt_tcpudp.h, xt_sctp_info, xt_dccp_info, xt_multiport_v1, xt_addrtype_info_v1,
+// xt_mark_mtinfo1 and xt_conntrack_mtinfo3 of the headers so named. Numbers are in the order of the host; sizes are multiples
+// of eight, as xt's are.
 import type { Expr } from "./expr.ts";
-import type { Match } from "./match.ts";
+import { ctStates, type CtState, type Match } from "./match.ts";
 
 /** By the name of a protocol: how large it is, where the ranges of ports are, and what is set beside them. */
 const portInfos = {
@@ -32,6 +33,9 @@ export const maxMultiports = 15;
 const MULTIPORT_DESTINATION = 1;
 /** RTN_LOCAL as a bit of XT_ADDRTYPE_*. */
 const ADDRTYPE_LOCAL = 1 << 2;
+
+/** Of struct xt_conntrack_mtinfo3; the state alone is ever asked for (XT_CONNTRACK_STATE), as the kernel numbers it. */
+const conntrackInfo = { size: 168, flagsAt: 146, statesAt: 150, state: 1 } as const;
 
 const put16 = (info: Uint8Array, at: number, value: number): void => {
   info[at] = value & 0xff;
@@ -81,6 +85,16 @@ export function xtMatch(match: Match): Expr | undefined {
       put32(info, 4, match.is.mask ?? 0xffffffff);
       return xt("mark", 1, info);
     }
+    case "ctState": {
+      const info = new Uint8Array(conntrackInfo.size);
+      put16(info, conntrackInfo.flagsAt, conntrackInfo.state);
+      put16(
+        info,
+        conntrackInfo.statesAt,
+        match.is.reduce((all, state) => all | ctStates[state], 0),
+      );
+      return xt("conntrack", 3, info);
+    }
     default:
       return undefined;
   }
@@ -106,6 +120,13 @@ function readMatch(name: string, info: Uint8Array, before: readonly Match[]): Ma
     if (protocol?.field !== "l4proto") return undefined;
     const ports = Array.from({ length: Math.min(info[1] ?? 0, maxMultiports) }, (_, at) => get16(info, 2 + 2 * at));
     return { field: "dports", is: { protocol: protocol.is, ports } };
+  }
+  if (name === "conntrack") {
+    const states = get16(info, conntrackInfo.statesAt);
+    return {
+      field: "ctState",
+      is: (Object.keys(ctStates) as CtState[]).filter((state) => (states & ctStates[state]) !== 0),
+    };
   }
   if (name === "addrtype") return { field: "fibDaddrType", is: "local" };
   if (name !== "mark") return undefined;
