@@ -1,7 +1,7 @@
 // portmap beside the Go plugin: after each call the rules are those that Go's has made, whoever made what came before, so
 // that either may take over from the other; and neither touches what is somebody else's.
 import { expect, test } from "vitest";
-import { ours, reference } from "../testing/binaries.ts";
+import { engine, ours, reference } from "../testing/binaries.ts";
 import { pathWith } from "../testing/iptables.ts";
 import { describeWith } from "../testing/needs.ts";
 import { Cell, type Outcome } from "./cell.ts";
@@ -164,6 +164,47 @@ const turns: Readonly<Record<string, (verb: string, at: number) => By>> = {
   "ours, rolled back to Go's": (verb) => (verb === "ADD" ? "ours" : "go"),
   "in turn": (_, at) => (at % 2 === 0 ? "ours" : "go"),
 };
+
+const crowd = Array.from({ length: engine === "node" ? 12 : 100 }, (_, at) => at);
+
+describeWith(needs, `portmap, ${crowd.length} calls at once`, () => {
+  test.for(backends)("%s: each is served, and nothing is left", async (backend) => {
+    await using cell = await Cell.open();
+    const path = pathWith(backend === "iptables-legacy" ? "legacy" : "nft");
+    await cell.addPod("pod");
+    await cell.shell(`export PATH=${path.path}:$PATH
+      ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.0.1/24 dev br0; ${foreign}`);
+    const node = new Node(cell, backend, `${path.path}:/usr/sbin:/usr/bin:/sbin:/bin`);
+    // The shared chains stay, and the first to come make them.
+    const all = async (verb: string) => {
+      const calls = crowd.map((at) => {
+        const portMappings = [
+          { ...web, hostPort: 10_000 + at },
+          { hostPort: 10_000 + at, containerPort: 53, protocol: "udp" },
+        ];
+        return node.call(
+          "ours",
+          verb,
+          { conf: { runtimeConfig: { portMappings } }, ips: [`10.1.0.${at + 10}/24`, `fd00:1::${at + 10}/64`] },
+          `pod${at}`,
+        );
+      });
+      return (await Promise.all(calls)).filter(({ exit }) => exit !== 0).map(({ stdout }) => stdout);
+    };
+    expect(await all("ADD")).toEqual([]);
+    const state = await node.state();
+    for (const at of crowd) expect(state).toContain(`10.1.0.${at + 10}:53`);
+    expect(state.match(/-j CNI-HOSTPORT-DNAT|fib daddr type local/g)).toHaveLength(4);
+    expect(await all("CHECK")).toEqual([]);
+    expect(await all("DEL")).toEqual([]);
+    const empty = await node.state();
+    expect(empty).not.toMatch(/CNI-DN|pod\d/);
+    expect(await all("ADD")).toEqual([]);
+    expect(await all("DEL")).toEqual([]);
+    expect(await node.state()).toBe(empty);
+    path.remove();
+  });
+});
 
 describeWith(needs, "portmap, ours beside the Go plugin", () => {
   for (const backend of backends) {

@@ -36,6 +36,9 @@ export async function struck(
   }
 }
 
+/** Where a call makes very many: one in three is struck, which is a minute, or with WEFT_ALL_FAULTS=1 each. */
+export const oneInThree = process.env.WEFT_ALL_FAULTS === "1" ? 1 : 3;
+
 export interface Faults {
   readonly runtime: Runtime;
   /** Makes things ready for the call, and says which it is: once for each fault. */

@@ -57,6 +57,8 @@ export interface Difference {
 
 /** Compares a chain's rules that matter, in the kernel's order, with its plan. */
 export function differenceOf({ rules, owns }: PlannedChain, seen: readonly KernelRule[]): Difference {
+  // In a new chain all is missing, and nothing has to be compared.
+  if (seen.length === 0) return { missing: rules.map((rule) => ({ rule, before: undefined })), surplus: [] };
   const first = new Map<string, bigint>();
   for (const rule of seen) {
     const key = identityOf(rule);

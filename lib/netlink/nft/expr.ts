@@ -79,6 +79,13 @@ export function targetOf(exprs: readonly Expr[]): string | undefined {
 }
 
 const heard = attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, blob] });
+/** The same with the table that belongs to the name. */
+const named = new Map(
+  Object.entries(tables).map(([name, set]) => [
+    name,
+    attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, nest(set as unknown as AttrSet<Table>, nested)] }),
+  ]),
+);
 const foreign = attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, { ...blob, flagged: true }] });
 
 /** NFTA_EXPR_NAME and NFTA_EXPR_DATA, whose table the name decides. */
@@ -87,8 +94,7 @@ export const expr: Kind<Expr> = {
   flagged: true,
   encode(writer, value) {
     if (value.name === "foreign") return foreign.encode(writer, { name: value.of, data: value.bytes });
-    const set = tables[value.name] as unknown as AttrSet<Table>;
-    attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, nest(set, nested)] }).encode(writer, value);
+    named.get(value.name)?.encode(writer, value);
   },
   decode(source, at, end) {
     const { name = "", data: bytes = new Uint8Array(0) } = heard.read(source, at, end);
