@@ -173,7 +173,7 @@ describeWith(needs, `portmap, ${crowd.length} calls at once`, () => {
     const path = pathWith(backend === "iptables-legacy" ? "legacy" : "nft");
     await cell.addPod("pod");
     await cell.shell(`export PATH=${path.path}:$PATH
-      ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.0.1/24 dev br0; ${foreign}`);
+      ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.1.1/24 dev br0; ${foreign}`);
     const node = new Node(cell, backend, `${path.path}:/usr/sbin:/usr/bin:/sbin:/bin`);
     // The shared chains stay, and the first to come make them.
     const all = async (verb: string) => {
@@ -185,7 +185,7 @@ describeWith(needs, `portmap, ${crowd.length} calls at once`, () => {
         return node.call(
           "ours",
           verb,
-          { conf: { runtimeConfig: { portMappings } }, ips: [`10.1.0.${at + 10}/24`, `fd00:1::${at + 10}/64`] },
+          { conf: { runtimeConfig: { portMappings } }, ips: [`10.1.1.${at + 10}/24`, `fd00:1::${at + 10}/64`] },
           `pod${at}`,
         );
       });
@@ -193,7 +193,7 @@ describeWith(needs, `portmap, ${crowd.length} calls at once`, () => {
     };
     expect(await all("ADD")).toEqual([]);
     const state = await node.state();
-    for (const at of crowd) expect(state).toContain(`10.1.0.${at + 10}:53`);
+    for (const at of crowd) expect(state).toContain(`10.1.1.${at + 10}:53`);
     expect(state.match(/-j CNI-HOSTPORT-DNAT|fib daddr type local/g)).toHaveLength(4);
     expect(await all("CHECK")).toEqual([]);
     expect(await all("DEL")).toEqual([]);
