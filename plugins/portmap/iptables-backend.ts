@@ -2,7 +2,6 @@
 // process. Where it does not, or where conditions are in words that only iptables can read, one iptables-save and one
 // iptables-restore for each family do it.
 import { CniError } from "../../lib/cni/error.ts";
-import { takeLock } from "../../lib/cni/lock.ts";
 import { changesAway, changesFor, compare } from "../../lib/firewall/apply.ts";
 import { isIptablesUsable, openNftIfThere } from "../../lib/firewall/backend.ts";
 import { missingLines } from "../../lib/firewall/iptables/ensure.ts";
@@ -20,6 +19,7 @@ import type { Compared, RulesBackend, Wanted } from "./backend.ts";
 import type { PortmapConf } from "./conf.ts";
 import type { Judge } from "./holder.ts";
 import { iptablesPlan, type IptablesWish } from "./iptables-plan.ts";
+import { oneAtATime } from "./lock.ts";
 import { kernelView, preceding, savedView } from "./nat-view.ts";
 import { containerChain, entryChain, entryComment, natTable } from "./names.ts";
 
@@ -69,8 +69,14 @@ export const iptables: RulesBackend = {
     const tasks = tasksOf(wanted, host);
     const inKernel = tasks.filter(isInKernel);
     if (inKernel.length > 0)
-      withNft(host, (nft) => nft.update(() => inKernel.flatMap(({ wish }) => changesOf(nft, wish, judge))));
-    for (const task of tasks) if (!isInKernel(task)) ensureByWords(host, task, judge);
+      withNft(host, (nft) =>
+        oneAtATime(host, () => nft.update(() => inKernel.flatMap(({ wish }) => changesOf(nft, wish, judge)))),
+      );
+    const byWords = tasks.filter((task) => !isInKernel(task));
+    if (byWords.length > 0)
+      oneAtATime(host, () => {
+        for (const task of byWords) ensureByWords(host, task, judge);
+      });
   },
 
   compare(wanted, host) {
@@ -134,29 +140,22 @@ function compareInKernel(nft: NftSocket, wish: IptablesWish): Compared {
   return { missing: compare(nft, iptablesPlan(wish)), holders: holders.map(({ holder }) => holder) };
 }
 
-const lockDirectory = "/run/cni/locks";
 /** Another tool may make the shared chains between our look and our change; then we look again. */
 const attempts = 3;
 
-/** Reads and writes by iptables, one of this suite at a time. */
+/** Reads and writes by iptables. */
 function ensureByWords(host: Host, task: Task, judge: Judge): void {
-  host.files.makeDirectory(lockDirectory, 0o755);
-  const lock = takeLock(host, `${lockDirectory}/portmap-iptables`, { mode: 0o600 });
-  try {
-    let before = "";
-    for (let attempt = 1; ; attempt++) {
-      const lines = linesOf(task, saveTable(host, task.tool, "nat"), judge);
-      try {
-        restore(host, task.tool, { nat: lines });
-        return;
-      } catch (error) {
-        const now = lines.join("\n");
-        if (attempt === attempts || now === before) throw error;
-        before = now;
-      }
+  let before = "";
+  for (let attempt = 1; ; attempt++) {
+    const lines = linesOf(task, saveTable(host, task.tool, "nat"), judge);
+    try {
+      restore(host, task.tool, { nat: lines });
+      return;
+    } catch (error) {
+      const now = lines.join("\n");
+      if (attempt === attempts || now === before) throw error;
+      before = now;
     }
-  } finally {
-    lock.release();
   }
 }
 

@@ -5,6 +5,7 @@ import { openNft, type NftSocket } from "../../lib/netlink/nft/open.ts";
 import { maxCommentBytes } from "../../lib/netlink/nft/userdata.ts";
 import type { RulesBackend, Wanted } from "./backend.ts";
 import { nftConditions } from "./conditions.ts";
+import { oneAtATime } from "./lock.ts";
 import { ownerMark } from "./names.ts";
 import { compareNft, ensureNft } from "./nft.ts";
 import type { NftWish } from "./nft-plan.ts";
@@ -42,7 +43,9 @@ export const nftables: RulesBackend = {
         },
       );
     const wishes = wishesOf(wanted, host);
-    withNft(host, (nft) => ensureNft(nft, wishes, (holder, { address }) => judge.isStale(holder, address)));
+    withNft(host, (nft) =>
+      oneAtATime(host, () => ensureNft(nft, wishes, (holder, { address }) => judge.isStale(holder, address))),
+    );
   },
 
   compare: (wanted, host) => withNft(host, (nft) => compareNft(nft, wishesOf(wanted, host))),

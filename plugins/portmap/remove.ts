@@ -18,6 +18,7 @@ import type { UserdataTest } from "../../lib/netlink/nft/userdata.ts";
 import { includesBytes } from "../../lib/netlink/wire/bytes.ts";
 import type { Addresses } from "./address.ts";
 import type { Owner } from "./backend.ts";
+import { oneAtATime } from "./lock.ts";
 import { kernelView, savedView, type NatView } from "./nat-view.ts";
 import {
   containerChain,
@@ -114,23 +115,29 @@ function removeBoth(
     const nft = openNftIfThere(host);
     try {
       if (nft?.chain.getAll(ways).every((chain) => chain === undefined) !== false) return;
-      nft.update(() => [
-        ...nftRulesAway(nft, owns, mention),
-        ...families.flatMap((family) => {
-          const chains = [...new Set(choose(kernelNat(nft, family)))];
-          const rules = chains.flatMap((to) => [entryChain, oldEntryChain].map((chain) => ({ chain, to })));
-          return changesAway(nft, { ...natTable(family), rules, chains });
-        }),
-      ]);
+      // Closing the socket is what waits for the kernel, and that can be done side by side.
+      oneAtATime(host, () =>
+        nft.update(() => [
+          ...nftRulesAway(nft, owns, mention),
+          ...families.flatMap((family) => {
+            const chains = [...new Set(choose(kernelNat(nft, family)))];
+            const rules = chains.flatMap((to) => [entryChain, oldEntryChain].map((chain) => ({ chain, to })));
+            return changesAway(nft, { ...natTable(family), rules, chains });
+          }),
+        ]),
+      );
     } finally {
       nft?.close();
     }
   });
-  for (const family of families) faults.attempt(() => removeLegacy(host, family, choose));
+  for (const family of families)
+    faults.attempt(() => {
+      if (isLegacyLoaded(host, family, "nat")) oneAtATime(host, () => removeLegacy(host, family, choose));
+    });
 }
 
 function removeLegacy(host: Host, family: Family, choose: Choice): void {
-  const tool = isLegacyLoaded(host, family, "nat") ? findLegacyIptables(host, family) : undefined;
+  const tool = findLegacyIptables(host, family);
   if (tool === undefined) return;
   const there = saveTable(host, tool, "nat");
   const chains = new Set(choose(savedNat(there, family)));

@@ -8,6 +8,7 @@ import { isErrno } from "../../host/errno.ts";
 import type { Host, Netns } from "../../host/host.ts";
 import { attrSet, type AttrSet, type Table as AttrTable } from "../wire/attrs.ts";
 import { Conversation, type Request } from "../wire/conversation.ts";
+import { NetlinkError } from "../wire/error.ts";
 import { be32 } from "../wire/kinds.ts";
 import { decodeChain, getChain, listChains, type Chain } from "./chain.ts";
 import {
@@ -25,6 +26,7 @@ import { decodeRule, listRules, type KernelRule } from "./rule.ts";
 import { decodeElements, decodeSet, listElements, listSets, type Element, type NftSet, type SetRef } from "./set.ts";
 import { decodeTable, getTable, listTables, type Table } from "./table.ts";
 
+const EAGAIN = 11;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
 
@@ -33,10 +35,12 @@ const generationAttrs = attrSet("NFTA_GEN", { id: [1, be32] });
 
 /**
  * So often a change is decided anew that others were faster than. Each time somebody's went through, so it only takes
- * many at once; after the first few it waits a little, for the crowd to thin.
+ * many at once. After the first few it waits, longer each time and by chance, for the crowd to thin: a hundred that all
+ * try again at once keep each other from ever finishing.
  */
-const attempts = 50;
+const attempts = 100;
 const eagerAttempts = 4;
+const longestWaitMs = 64;
 
 export interface NftSocket {
   /** How many transactions there were in this netns. EINVAL where the kernel has no nf_tables. */
@@ -146,6 +150,12 @@ export function openNft(host: Host, netns?: Netns): NftSocket {
     }
   }
 
+  /** Anything from 1 ms to a bound that doubles. */
+  function waitMs(attempt: number): number {
+    const [chance = 0] = host.random(1);
+    return 1 + (chance % Math.min(longestWaitMs, 2 ** attempt));
+  }
+
   return {
     generation,
     table: {
@@ -172,9 +182,10 @@ export function openNft(host: Host, netns?: Netns): NftSocket {
       for (let attempt = 1; attempt <= attempts; attempt++) {
         const done = updated(decide);
         if (done !== undefined) return done.changed;
-        if (attempt > eagerAttempts) host.sleepMs(1);
+        if (attempt > eagerAttempts) host.sleepMs(waitMs(attempt - eagerAttempts));
       }
-      throw new Error(`nft transaction: others changed the ruleset ${attempts} times meanwhile; try again later`);
+      const operation = `nft transaction, for which others changed the ruleset ${attempts} times meanwhile`;
+      throw new NetlinkError({ operation, errno: EAGAIN });
     },
 
     close: () => conversation.close(),

@@ -23,7 +23,12 @@ function kernel({ generations, errnos }: { generations: readonly number[]; errno
     const errno = left.errnos.shift() ?? 0;
     return [errno === 0 ? ack(rest.at(-2)?.sequence ?? 0) : ack(first.sequence, errno)];
   });
-  const host = { netlink: () => socket, sleepMs: (ms: number) => void slept.push(ms) } as unknown as Host;
+  const host = {
+    netlink: () => socket,
+    sleepMs: (ms: number) => void slept.push(ms),
+    // The largest chance there is.
+    random: () => Uint8Array.of(255),
+  } as unknown as Host;
   return { nft: openNft(host), socket, slept };
 }
 
@@ -113,8 +118,9 @@ describe("decided again", () => {
   });
 
   test("at once a few times, then a little later, and not for ever", () => {
-    const { nft, socket, slept } = kernel({ generations: [], errnos: Array<number>(60).fill(85) });
-    expect(() => nft.update(() => [change])).toThrow("others changed the ruleset 50 times meanwhile; try again later");
-    expect([batches(socket.sent).length, slept]).toEqual([50, Array<number>(46).fill(1)]);
+    const { nft, socket, slept } = kernel({ generations: [], errnos: Array<number>(110).fill(85) });
+    expect(() => nft.update(() => [change])).toThrow("others changed the ruleset 100 times meanwhile: resource tempor");
+    expect(batches(socket.sent)).toHaveLength(100);
+    expect([slept.length, slept.slice(0, 7)]).toEqual([96, [2, 4, 8, 16, 32, 64, 64]]);
   });
 });
