@@ -1,7 +1,7 @@
 // Every system call of every verb fails in turn, over the real kernel; and the process is killed before each of them. A
 // failed ADD leaves nothing, a DEL that says it is done is done, and the next one always is.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { EIO, everyFault, oneInThree, type Fault } from "../../testing/faults.ts";
+import { EIO, everyFault, oneInThree, type Fault, type Faults } from "../../testing/faults.ts";
 import { pathWith, saved } from "../../testing/iptables.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { nft } from "../../testing/nft.ts";
@@ -60,6 +60,8 @@ for (const [name, backend, variant] of variants)
         await call("ADD");
         return verb === "GC" ? collection() : request(verb);
       };
+      const every = (faults: Omit<Faults, "runtime" | "step">) =>
+        everyFault({ ...faults, runtime: on.runtime, step: oneInThree });
       /** Another DEL finishes what this one did not. */
       const recovers = async () => {
         await call("DEL");
@@ -68,44 +70,45 @@ for (const [name, backend, variant] of variants)
 
       test("ADD on a node without rules, and on one with", { timeout }, async () => {
         for (const clean of [true, false])
-          await everyFault(
-            on.runtime,
-            async () => {
+          await every({
+            call: async () => {
               await call("DEL");
               if (clean) await on.shell("nft flush ruleset; sysctl -qw net.ipv4.conf.br0.route_localnet=0");
               return request("ADD");
             },
-            EIO,
-            async (error) => {
+            fault: EIO,
+            judge: async (error) => {
               // Flows that cannot be forgotten are no reason to fail.
               if (error !== undefined) expect(await left()).toEqual([]);
               else await call("CHECK");
               await recovers();
             },
-            oneInThree,
-          );
+          });
       });
 
       test("DEL and GC say they are done only when they are", { timeout }, async () => {
         for (const verb of ["DEL", "GC"])
-          await everyFault(on.runtime, added(verb), EIO, async (error) => {
-            if (error === undefined) expect(await left()).toEqual([]);
-            await recovers();
+          await every({
+            call: added(verb),
+            fault: EIO,
+            judge: async (error) => {
+              if (error === undefined) expect(await left()).toEqual([]);
+              await recovers();
+            },
           });
       });
 
       test("CHECK changes nothing, and is not content where it could not look", { timeout }, async () => {
         await call("ADD");
         const before = await left();
-        await everyFault(
-          on.runtime,
-          async () => request("CHECK"),
-          EIO,
-          async (error) => {
+        await every({
+          call: async () => request("CHECK"),
+          fault: EIO,
+          judge: async (error) => {
             expect(error).toBeDefined();
             expect(await left()).toEqual(before);
           },
-        );
+        });
       });
 
       test("killed before any call of any verb", { timeout }, async () => {
@@ -117,10 +120,10 @@ for (const [name, backend, variant] of variants)
           await recovers();
         };
         const killed: Fault = "killed";
-        await everyFault(on.runtime, async () => request("ADD"), killed, judge, oneInThree);
+        await every({ call: async () => request("ADD"), fault: killed, judge });
         await call("DEL");
-        await everyFault(on.runtime, added("DEL"), killed, judge, oneInThree);
-        await everyFault(on.runtime, added("GC"), killed, judge, oneInThree);
+        await every({ call: added("DEL"), fault: killed, judge });
+        await every({ call: added("GC"), fault: killed, judge });
       });
     },
   );
