@@ -78,9 +78,9 @@ export const differences = {
 
   // bridge.
   "a bridge has a lock": {
-    why: "first ADDs beside each other make one bridge; the lock file is empty and may stay",
+    why: "first ADDs beside each other make one bridge, and portmap's take turns; lock files are empty and may stay",
     in: withKernel,
-    path: /^\d+\.files\.\/run\/cni\/(locks\/(bridge-[^/]*)?)?$/,
+    path: /^\d+\.files\.\/run\/cni\/(locks\/(bridge-[^/]*|portmap)?)?$/,
     fits: appears,
   },
   "MACs are set, not left to the kernel": {

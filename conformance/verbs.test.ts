@@ -58,6 +58,42 @@ const scenarios: Scenario[] = ["", ...allVersions].flatMap((version): Scenario[]
   ];
 });
 
+/** portmap passes on what came before it, in the words of each version. */
+const portmaps: Scenario[] = allVersions.map((cniVersion) => {
+  const old = cniVersion === "0.1.0" || cniVersion === "0.2.0";
+  const address = "10.1.0.5/24";
+  const prevResult = old
+    ? { cniVersion, ip4: { ip: address, routes: [{ dst: "0.0.0.0/0" }] }, dns: { nameservers: ["10.1.0.1"] } }
+    : {
+        cniVersion,
+        interfaces: [{ name: "eth0", sandbox: "/run/netns/pod" }],
+        ips: [{ ...(cniVersion.startsWith("0") ? { version: "4" } : {}), address, interface: 0 }],
+      };
+  const conf = {
+    cniVersion,
+    name: "net",
+    type: "portmap",
+    backend: "nftables",
+    runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] },
+  };
+  const plain = (verb: string, says: RegExp) => call(verb, "portmap", conf, { says });
+  const after = (verb: string, says: RegExp) => call(verb, "portmap", { ...conf, prevResult }, { says });
+  const noCheck = /config version does not allow CHECK/;
+  return {
+    name: `portmap, ${cniVersion}`,
+    steps: [
+      plain("VERSION", noCheck),
+      plain("CHECK", /Required prevResult missing|config version does not allow CHECK/),
+      plain("ADD", /must be called as chained plugin/),
+      after("ADD", noCheck),
+      after("CHECK", noCheck),
+      after("DEL", noCheck),
+      plain("DEL", noCheck),
+      after("CHECK", /missing|config version does not allow CHECK/),
+    ],
+  };
+});
+
 /** loopback is called in the netns it is given; in the node's own it must not touch lo. */
 const guard = { env: { CNI_NETNS: "/run/netns/node" } } as const;
 const own: Scenario[] = ["ADD", "DEL"].map((verb) => ({
@@ -76,4 +112,4 @@ const own: Scenario[] = ["ADD", "DEL"].map((verb) => ({
   ],
 }));
 
-compareAll("verbs", [...scenarios, ...own]);
+compareAll("verbs", [...scenarios, ...portmaps, ...own]);

@@ -34,12 +34,18 @@ function isNftUsable(host: Host): boolean {
   return nft !== undefined;
 }
 
-/** Opens nf_tables in our netns; undefined where this kernel has none. */
-export function openNftIfThere(host: Host): NftSocket | undefined {
+/**
+ * Opens nf_tables in our netns; undefined where this kernel has none. Only a question shows that: who has one to ask
+ * anyhow gives it.
+ */
+export function openNftIfThere(
+  host: Host,
+  ask: (nft: NftSocket) => void = (nft) => void nft.generation(),
+): NftSocket | undefined {
   let nft: NftSocket | undefined;
   try {
     nft = openNft(host);
-    nft.generation();
+    ask(nft);
     return nft;
   } catch (error) {
     nft?.close();

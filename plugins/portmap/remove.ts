@@ -112,9 +112,12 @@ function removeBoth(
   choose: Choice,
 ): void {
   faults.attempt(() => {
-    const nft = openNftIfThere(host);
+    let there = false;
+    const nft = openNftIfThere(host, (opened) => {
+      there = opened.chain.getAll(ways).some((chain) => chain !== undefined);
+    });
     try {
-      if (nft?.chain.getAll(ways).every((chain) => chain === undefined) !== false) return;
+      if (nft === undefined || !there) return;
       // Closing the socket is what waits for the kernel, and that can be done side by side.
       oneAtATime(host, () =>
         nft.update(() => [
