@@ -9,7 +9,7 @@ import { report } from "./report.mjs";
 import { scenarios } from "./rows.mjs";
 
 const { harness, peers, lanes: sources, quick, rows: only, bin, also, cgo } = JSON.parse(process.argv[2]);
-const names = ["flannel", "bridge", "host-local", "loopback"];
+const names = ["flannel", "bridge", "host-local", "loopback", "portmap"];
 const work = join(root, ".cache/bench/run");
 /** The measuring is spread over so many passes, each on fresh copies: a copy's place in the page cache shifts its times. */
 const passes = quick ? 1 : 4;
@@ -32,7 +32,7 @@ function setUpNode() {
   );
 }
 
-/** Copies a lane's executables: one file under all names where it is one file, four files where they are four. */
+/** Copies a lane's executables: one file under all names where it is one file, a file for each where they are many. */
 function copyLane(lane, source) {
   const bin = join(work, "bin", lane);
   rmSync(bin, { recursive: true, force: true });
@@ -112,11 +112,12 @@ refreshBinaries();
 await attachResident();
 for (const { prepare } of measured) for (const lane of lanes) prepare(lane);
 
+const weft = lanes.find(({ name }) => name === "weft");
 const samples = new Map(measured.map(({ id }) => [id, []]));
 const share = (rounds) => Math.max(3, Math.ceil(rounds / passes / (quick ? 10 : 1) / ("node" in sources ? 4 : 1)));
 for (let pass = 0; pass < passes; pass++) {
   if (pass > 0) refreshBinaries();
-  for (const { id, rounds, steps } of measured) {
+  for (const { id, rounds, steps, setUp, tearDown } of measured) {
     process.stderr.write(`pass ${pass + 1} of ${passes}: ${id}                \r`);
     const plan = {
       directory: "/run",
@@ -124,8 +125,10 @@ for (let pass = 0; pass < passes; pass++) {
       warmup: 1,
       lanes: lanes.map((lane) => ({ name: lane.name, steps: steps(lane) })),
     };
+    await setUp?.(weft.exe);
     for (const sample of await runPlan(harness, plan))
       samples.get(id).push({ ...sample, round: `${pass}.${sample.round}` });
+    await tearDown?.(weft.exe);
   }
 }
 const counts = new Map();

@@ -146,7 +146,7 @@ counted by strace in a run of their own.
 
 ${costTable(rows, lanes)}
 
-Bytes on disk of all four names: ${lanes.map((lane) => `${titleOf(lane)} ${(bytes[lane] / 1e6).toFixed(2)} MB`).join(", ")}.
+Bytes on disk of these five names: ${lanes.map((lane) => `${titleOf(lane)} ${(bytes[lane] / 1e6).toFixed(2)} MB`).join(", ")}.
 `;
   console.log(text);
   if (!whole) return console.log("Not a whole run: bench/results.* stay as they are.");

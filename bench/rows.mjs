@@ -1,9 +1,8 @@
 // What is measured. A scenario is what each lane does in one round; its timed steps are rows of the table.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-
-const subnet = "10.244.1.0/24";
-const path = "/usr/sbin:/usr/bin:/sbin:/bin";
+import { portmapScenarios } from "./portmap-rows.mjs";
+import { call, look, path, subnet } from "./steps.mjs";
 
 /** How kube-flannel's conflist and subnet.env configure a pod, raised from 0.3.1 so that CHECK exists. */
 const flannelConf = (state) => ({
@@ -61,33 +60,6 @@ function fillStore(state, range, held) {
   }
   if (held > 0) writeFileSync(join(store, "last_reserved_ip.0"), free[0], { mode: 0o600 });
 }
-
-/** A timed call of a plugin, with what the floor wants to know beside it. */
-function call(name, { verb, plugin, exe, stdin, state, range = subnet, count = 1, previous = false }) {
-  const env = {
-    CNI_COMMAND: verb,
-    CNI_CONTAINERID: "{id}",
-    CNI_NETNS: "/run/netns/p{i}",
-    CNI_IFNAME: "eth0",
-    CNI_PATH: exe(""),
-    PATH: path,
-    FLOOR_STORE: join(state, "networks/cbr0"),
-    FLOOR_SAVED: join(state, "flannel"),
-    FLOOR_SUBNET: range,
-  };
-  return { name, exe: exe(plugin), env, stdin, count, previous };
-}
-
-/** An untimed look at what a call did. It must exit 0. */
-const look = (after, script, { state, every, count = 1 }) => ({
-  name: `look after ${after}`,
-  exe: "/bin/sh",
-  args: ["-c", script],
-  env: { PATH: path, ID: "{id}", NETNS: "/run/netns/p{i}", STATE: state },
-  measured: false,
-  every,
-  count,
-});
 
 const attached = 'nsenter --net="$NETNS" grep -q "10.244.1." /proc/net/fib_trie && grep -rq "$ID" "$STATE"';
 const detached = '! nsenter --net="$NETNS" grep -q eth0 /proc/net/dev && ! grep -rq "$ID" "$STATE"';
@@ -242,6 +214,7 @@ export function scenarios(disk) {
         floor: false,
       }),
     ),
+    ...portmapScenarios(),
     hostLocal(0, subnet, 200),
     hostLocal(100, subnet, 200),
     hostLocal(250, subnet, 200),

@@ -17,6 +17,8 @@ const PROC_SUPER_MAGIC = 0x9fa0;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOL_NETLINK = 270;
+const SOL_SOCKET = 1; // asm-generic/socket.h, as x86 and ARM have it
+const SO_SNDBUFFORCE = 32;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
@@ -97,8 +99,19 @@ export function hostOver(sys: Sys): Host {
       sys.close(fd);
       throw error;
     }
+    /** What the socket's buffer has no room for gets room: two hundred ports of a container are one transaction. */
+    function send(message: Uint8Array): void {
+      try {
+        sys.send(fd, message);
+      } catch (error) {
+        if (!isErrno(error, "EMSGSIZE")) throw error;
+        sys.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, message.length);
+        sys.send(fd, message);
+      }
+    }
+
     return {
-      send: (message) => sys.send(fd, message),
+      send,
       receive: (timeoutMs = receiveTimeoutMs) => sys.recv(fd, receiveBytes, timeoutMs),
       join: (group) => sys.setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group),
       close: () => sys.close(fd),
