@@ -110,7 +110,7 @@ function writeTable(directory, bytecode) {
   const main = bytecode === undefined ? "&[]" : `include_bytes!(${JSON.stringify(bytecode)})`;
   const quoted = lastResort.map((part) => JSON.stringify(part)).join(", ");
   // An empty engine takes some 0.25 MB; a module that was run takes four times its bytecode.
-  const imageSize = (288 << 10) + Math.ceil((length * 4.2) / 4096) * 4096;
+  const imageSize = (288 << 10) + Math.ceil((length * 4.3) / 4096) * 4096;
   const lines = [
     `pub const MAIN: &[u8; ${length}] = ${main};`,
     `pub const LAST_RESORT: (&str, &str) = (${quoted});`,

@@ -13,8 +13,7 @@ export function shippedConflist(version: "0.3.1" | "1.1.0"): string {
   return readFileSync(join(import.meta.dirname, `${version}/10-flannel.conflist`), "utf8");
 }
 
-/** The stock list at another version, without portmap, which is not among our plugins. */
-export function ownConflist(cniVersion: string): Conflist {
-  const stock = JSON.parse(shippedConflist("0.3.1")) as Conflist;
-  return { ...stock, cniVersion, plugins: stock.plugins.filter(({ type }) => type !== "portmap") };
+/** The stock list at another version. */
+export function stockConflist(cniVersion: string): Conflist {
+  return { ...(JSON.parse(shippedConflist("0.3.1")) as Conflist), cniVersion };
 }

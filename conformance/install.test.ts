@@ -1,7 +1,7 @@
 // `weft install` and `weft uninstall` of the built executable, over Go's plugins, while those are being called.
 import { expect, test } from "vitest";
 import { ours, plugins, reference } from "../testing/binaries.ts";
-import { ownConflist } from "../conflists/conflists.ts";
+import { stockConflist } from "../conflists/conflists.ts";
 import { describeWith } from "../testing/needs.ts";
 import { Cell } from "./cell.ts";
 import { kubeFlannel, kubeSubnet } from "./configs.ts";
@@ -43,7 +43,7 @@ describeWith(["cell", "go", "ip"], "weft install", () => {
     expect(await cell.shell(same)).toMatch(new RegExp(`^\\d+ 1 755\n\\d+ ${plugins.length} 755\n$`));
 
     await cell.addPod("pod");
-    cell.write("/run/net.d/10.conflist", JSON.stringify(ownConflist("1.0.0")));
+    cell.write("/run/net.d/10.conflist", JSON.stringify(stockConflist("1.0.0")));
     const env = { CNI_PATH: directory, NETCONFPATH: "/run/net.d" };
     for (const verb of ["add", "check", "del"])
       expect(await cell.run(`${directory}/weft`, [verb, "cbr0", "/run/netns/pod"], { env })).toMatchObject({ exit: 0 });

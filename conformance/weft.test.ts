@@ -2,7 +2,7 @@
 // and keeps the same, and the other can go on from there. The plugins are ours, behind recorders.
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { ownConflist, shippedConflist } from "../conflists/conflists.ts";
+import { stockConflist, shippedConflist } from "../conflists/conflists.ts";
 import { describeWith } from "../testing/needs.ts";
 import type { Cell } from "./cell.ts";
 import { answerWith, takeCalls, unescaped } from "./recorder.ts";
@@ -167,7 +167,7 @@ describeWith(["cell", "ip", "go"], "weft beside cnitool", () => {
 
   test("gc of a 1.1.0 list: DEL of what is kept as cnitool's, then GC that says nobody is valid", async () => {
     const played = async (tool: Tool) => {
-      await using cell = await openNode(JSON.stringify(ownConflist("1.1.0")));
+      await using cell = await openNode(JSON.stringify(stockConflist("1.1.0")));
       for (const pod of ["pod", "other"]) await call(cell, "cnitool", ["add", "cbr0", `/run/netns/${pod}`], args);
       // A reservation of a container that nobody remembers: no DEL will come for it.
       await cell.shell("printf 'dead\\r\\neth0' >/var/lib/cni/networks/cbr0/10.244.1.99");
@@ -188,7 +188,8 @@ describeWith(["cell", "ip", "go"], "weft beside cnitool", () => {
     const [go, mine] = [await played("cnitool"), await played("weft")];
     const plain = (value: unknown) => JSON.parse(named(JSON.stringify(value)));
     expect(plain([mine.exit, mine.stdout, mine.dels])).toEqual(plain([go.exit, go.stdout, go.dels]));
-    expect(mine.dels).toHaveLength(2);
+    // Two pods, two plugins.
+    expect(mine.dels).toHaveLength(4);
     const valid = { "cni.dev/valid-attachments": [], "cni.dev/attachments": [] };
     const withoutKeys = (stdin: string) => ({
       ...JSON.parse(stdin),
@@ -204,7 +205,7 @@ describeWith(["cell", "ip", "go"], "weft beside cnitool", () => {
   });
 
   test("gc with disableGC does nothing", async () => {
-    await using cell = await openNode(JSON.stringify({ ...ownConflist("1.1.0"), disableGC: true }));
+    await using cell = await openNode(JSON.stringify({ ...stockConflist("1.1.0"), disableGC: true }));
     await call(cell, "weft", ["add", "cbr0", "/run/netns/pod"]);
     takeCalls(cell);
     expect(await call(cell, "weft", ["gc", "cbr0"])).toEqual({ exit: 0, stdout: "", stderr: "" });

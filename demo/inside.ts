@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { once } from "node:events";
 import { execa } from "execa";
-import { ownConflist } from "../conflists/conflists.ts";
+import { stockConflist } from "../conflists/conflists.ts";
 import { formatPrefix } from "../lib/ip/prefix.ts";
 import { sys } from "../lib/host/node.ts";
 import { hostOver } from "../lib/host/open.ts";
@@ -33,7 +33,7 @@ function step(text: string): void {
 }
 const say = (text: string) => console.log(`${" ".repeat(12)}${text}`);
 
-/** flanneld's and kube-flannel's two files. The list that ships ends with portmap, which is not among our plugins. */
+/** flanneld's and kube-flannel's two files. */
 function writeNodeFiles(): void {
   mkdirSync("/run/flannel", { recursive: true });
   writeFileSync(
@@ -42,7 +42,7 @@ function writeNodeFiles(): void {
   );
   for (const cniVersion of [stock, checkable]) {
     mkdirSync(confDir(cniVersion), { recursive: true });
-    const list = JSON.stringify(ownConflist(cniVersion), null, 2);
+    const list = JSON.stringify(stockConflist(cniVersion), null, 2);
     writeFileSync(`${confDir(cniVersion)}/10-flannel.conflist`, list);
   }
 }
