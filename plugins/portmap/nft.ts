@@ -2,7 +2,7 @@
 import { changesAway, changesFor, compare } from "../../lib/firewall/apply.ts";
 import { chainRef } from "../../lib/firewall/plan.ts";
 import { utf8Bytes } from "../../lib/host/utf8.ts";
-import { bitsOf } from "../../lib/ip/ip.ts";
+import { bitsOf, type Family } from "../../lib/ip/ip.ts";
 import { comparesPort } from "../../lib/netlink/nft/glance.ts";
 import { matchText, type Match } from "../../lib/netlink/nft/match.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
@@ -145,11 +145,15 @@ export function compareNft(
   };
 }
 
-/** What deletes the rules that a test of their user data finds, in both families; all of them mention the text. */
-export function nftRulesAway(nft: NftSocket, owns: UserdataTest, mention: string): Request[] {
-  return ([4, 6] as const).flatMap((family) => {
+/** What deletes the rules that a test of their user data finds; all of them mention the text. */
+export function nftRulesAway(
+  nft: NftSocket,
+  families: readonly Family[],
+  owns: UserdataTest,
+  mention: string,
+): Request[] {
+  return families.flatMap((family) => {
     const table = tableOf(family);
-    if (nft.table.get(table) === undefined) return [];
     const rules = [hostports, hostipHostports, masquerading].map((chain) => ({ chain, owns, mention }));
     return changesAway(nft, { ...table, rules });
   });

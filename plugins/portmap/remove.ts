@@ -98,12 +98,14 @@ export function removeStaleRules(host: Host, network: string, valid: readonly At
   );
 }
 
-/** Chains by which packets come to the rules of an attachment: where there is none of them, there is nothing at all. */
-const ways = families.flatMap((family) => [
-  chainRef(tableOf(family), hostports),
-  chainRef(natTable(family), entryChain),
-  chainRef(natTable(family), oldEntryChain),
-]);
+/** Chains by which packets come to the rules of an attachment: where one is missing, there is nothing behind it. */
+const ways = families.flatMap((family) =>
+  [
+    chainRef(tableOf(family), hostports),
+    chainRef(natTable(family), entryChain),
+    chainRef(natTable(family), oldEntryChain),
+  ].map((ref) => ({ family, ref })),
+);
 
 function removeBoth(
   host: Host,
@@ -112,17 +114,25 @@ function removeBoth(
   choose: Choice,
 ): void {
   faults.attempt(() => {
-    let there = false;
+    let there: typeof ways = [];
     const nft = openNftIfThere(host, (opened) => {
-      there = opened.chain.getAll(ways).some((chain) => chain !== undefined);
+      const found = opened.chain.getAll(ways.map(({ ref }) => ref));
+      there = ways.filter((_, at) => found[at] !== undefined);
     });
     try {
-      if (nft === undefined || !there) return;
+      if (nft === undefined || there.length === 0) return;
+      const familiesOf = (isWay: (chain: string) => boolean) =>
+        families.filter((family) => there.some((way) => way.family === family && isWay(way.ref.chain)));
       // Closing the socket is what waits for the kernel, and that can be done side by side.
       oneAtATime(host, () =>
         nft.update(() => [
-          ...nftRulesAway(nft, owns, mention),
-          ...families.flatMap((family) => {
+          ...nftRulesAway(
+            nft,
+            familiesOf((chain) => chain === hostports),
+            owns,
+            mention,
+          ),
+          ...familiesOf((chain) => chain !== hostports).flatMap((family) => {
             const chains = [...new Set(choose(kernelNat(nft, family)))];
             const rules = chains.flatMap((to) => [entryChain, oldEntryChain].map((chain) => ({ chain, to })));
             return changesAway(nft, { ...natTable(family), rules, chains });
