@@ -8,15 +8,25 @@ const twoBytes = 0x0001_0006;
 const compared = 0x0003_000c;
 const NLA_F_NESTED_WORD = 0x8000_0000;
 
+const fewPorts = 16;
+
 /** A test of the message of a rule, or of many: whether something is compared with one of these ports. */
 export function comparesPort(ports: Iterable<number>): (bytes: Uint8Array) => boolean {
   const asWords = new Set(Array.from(ports, (port) => ((port & 0xff) << 8) | (port >>> 8)));
+  /** Whether the word there is what a port is compared with. */
+  const isCompared = (words: Uint32Array, at: number) =>
+    words[at - 1] === twoBytes && ((words[at - 2] ?? 0) & ~NLA_F_NESTED_WORD) === compared;
   return (bytes) => {
     const { words } = sourceOf(bytes);
-    for (let at = words.indexOf(twoBytes); at > 0; at = words.indexOf(twoBytes, at + 1)) {
-      const outer = (words[at - 1] ?? 0) & ~NLA_F_NESTED_WORD;
-      if (outer === compared && asWords.has((words[at + 1] ?? 0) & 0xffff)) return true;
-    }
+    // The kernel fills the word up with zeros, and a port's word is rare: the engine's own search for each passes over most.
+    if (asWords.size <= fewPorts)
+      return Array.from(asWords).some((word) => {
+        for (let at = words.indexOf(word); at >= 0; at = words.indexOf(word, at + 1))
+          if (isCompared(words, at)) return true;
+        return false;
+      });
+    for (let at = words.indexOf(twoBytes); at >= 0; at = words.indexOf(twoBytes, at + 1))
+      if (asWords.has((words[at + 1] ?? 0) & 0xffff) && isCompared(words, at + 1)) return true;
     return false;
   };
 }
