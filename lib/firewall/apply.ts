@@ -8,12 +8,21 @@ import type { ChainRef } from "../netlink/nft/message.ts";
 import type { NftSocket } from "../netlink/nft/open.ts";
 import type { Rule } from "../netlink/nft/phrase.ts";
 import { delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
+import { addSet } from "../netlink/nft/set.ts";
 import { addTable, tableName } from "../netlink/nft/table.ts";
 import { commentTest } from "../netlink/nft/userdata.ts";
 import { includesBytes } from "../netlink/wire/bytes.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
 import { changesOf, differenceOf, mattersTo, missingText } from "./difference.ts";
-import { chainRef, checkPlace, type OwnedRules, type Plan, type PlannedChain, type Removal } from "./plan.ts";
+import {
+  chainRef,
+  checkPlace,
+  type OwnedRules,
+  type Plan,
+  type PlannedChain,
+  type PlannedSet,
+  type Removal,
+} from "./plan.ts";
 
 /** Adds what is missing of the plans and takes away what is surplus; returns whether there was anything to do. */
 export const ensure = (nft: NftSocket, ...plans: readonly Plan[]): boolean =>
@@ -31,13 +40,14 @@ export function changesFor(
   plan: Plan,
   read: ReadRules = (ref, planned) => nft.rule.list(ref, mattersTo(planned)),
 ): Request[] {
+  const { family, table: name } = plan;
   const table = nft.table.get(plan);
   const missing = new Set<string>();
   const chains = table && nft.chain.getAll(plan.chains.map(({ chain }) => chainRef(plan, chain)));
-  for (const [at, { chain: name, base }] of plan.chains.entries()) {
+  for (const [at, planned] of plan.chains.entries()) {
     const chain = chains?.[at];
-    if (chain === undefined) missing.add(name);
-    else checkPlace(chain, base);
+    if (chain === undefined) missing.add(planned.chain);
+    else checkPlace(chain, planned.base);
   }
   // A rule that jumps to a chain which is only now added cannot be there: a chain of thousands need not be read for it.
   const isNew = ({ verdict }: Rule): boolean =>
@@ -48,9 +58,10 @@ export function changesFor(
     missing.has(planned.chain) || (ownsNone(planned) && planned.rules.every(isNew));
   return [
     ...(table === undefined ? [addTable(plan, plan.comment)] : []),
-    // A rule may jump to a chain that comes later in the plan: chains first.
+    // A rule may look into a set, and jump to a chain that comes later in the plan: these first.
+    ...missingSets(nft, plan).map((planned) => addSet({ family, table: name, set: planned.set }, planned)),
     ...plan.chains
-      .filter(({ chain }) => missing.has(chain))
+      .filter(({ chain }, at) => missing.has(chain) && plan.chains.findIndex((each) => each.chain === chain) === at)
       .map((planned) => addChain(chainRef(plan, planned.chain), planned)),
     ...plan.chains.flatMap((planned) => {
       const ref = chainRef(plan, planned.chain);
@@ -60,10 +71,17 @@ export function changesFor(
   ];
 }
 
+function missingSets(nft: NftSocket, plan: Plan): readonly PlannedSet[] {
+  if (plan.sets === undefined) return [];
+  const there = new Set(nft.set.list(plan).map(({ set }) => set));
+  return plan.sets.filter(({ set }) => !there.has(set));
+}
+
 /** What the kernel lacks of the plans, a line each, as nft would write it; none when all is there. */
 export function compare(nft: NftSocket, ...plans: readonly Plan[]): string[] {
-  return plans.flatMap((plan) =>
-    plan.chains.flatMap((planned) => {
+  return plans.flatMap((plan) => {
+    const sets = missingSets(nft, plan).map(({ set }) => `${plan.family} ${plan.table} ${set}: no such set`);
+    const inChains = plan.chains.flatMap((planned) => {
       const ref = chainRef(plan, planned.chain);
       const chain = nft.chain.get(ref);
       if (chain === undefined) return [`${plan.family} ${plan.table} ${planned.chain}: no such chain`];
@@ -71,8 +89,9 @@ export function compare(nft: NftSocket, ...plans: readonly Plan[]): string[] {
       return differenceOf(planned, nft.rule.list(ref, mattersTo(planned))).missing.map(({ rule }) =>
         missingText(ref, rule),
       );
-    }),
-  );
+    });
+    return [...sets, ...inChains];
+  });
 }
 
 /** Takes away rules and chains; returns whether there were any. */

@@ -3,6 +3,7 @@ import { CniError } from "../cni/error.ts";
 import type { Base, Chain } from "../netlink/nft/chain.ts";
 import type { ChainRef, TableRef } from "../netlink/nft/message.ts";
 import type { Rule } from "../netlink/nft/phrase.ts";
+import type { DataType } from "../netlink/nft/set.ts";
 import type { CommentPattern } from "../netlink/nft/userdata.ts";
 
 export interface PlannedChain {
@@ -23,10 +24,18 @@ export interface PlannedChain {
 /** Rules by their comments, by what they jump to, or all of a chain. */
 export type Owned = CommentPattern | { readonly jumpsTo: string } | "all";
 
+export interface PlannedSet {
+  readonly set: string;
+  readonly key: readonly DataType[];
+  readonly comment?: string;
+}
+
 /** One table: what it lacks is added, what is in it otherwise stays. */
 export interface Plan extends TableRef {
   readonly comment?: string;
-  /** In the order in which those that are missing are made. */
+  /** What is in them is for others to say. */
+  readonly sets?: readonly PlannedSet[];
+  /** In the order in which those that are missing are made; one may come twice, with rules for either end of it. */
   readonly chains: readonly PlannedChain[];
 }
 

@@ -70,6 +70,9 @@ export function ruleLine(chain: string, { match, verdict, comment, words = [] }:
   return [`-A ${chain}`, ...options, ...said, ...modules, ...words.map(quoted), `-j ${targetOf(verdict)}`].join(" ");
 }
 
+/** As iptables-save writes it, but for what could be taken for more than a word. */
+const nameWord = (name: string): string => (/^[\w.:@-]+$/.test(name) ? name : quoted(name));
+
 const notWord = ({ not }: Match): string => (not === true ? "! " : "");
 
 /** What iptables has an option of its own for. */
@@ -83,7 +86,7 @@ function optionWords(match: Match): string | undefined {
       return `-p ${match.is.protocol}`;
     case "iifname":
     case "oifname":
-      return `${notWord(match)}${match.field === "iifname" ? "-i" : "-o"} ${match.is}`;
+      return `${notWord(match)}${match.field === "iifname" ? "-i" : "-o"} ${nameWord(match.is)}`;
     default:
       return undefined;
   }

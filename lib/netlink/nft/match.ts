@@ -1,6 +1,6 @@
 // What a rule asks of a packet, as data, and as the test that the kernel makes: load some bytes, mask them, compare. Both
 // ways, and only for what our rules ask: a test that is none of these is somebody else's.
-import { bitsOf, formatIp, ipBytes, ipFromBytes } from "../../ip/ip.ts";
+import { bitsOf, formatIp, ipBytes, ipFromBytes, type Family } from "../../ip/ip.ts";
 import { macBytes, macFromBytes, type Mac } from "../../ip/mac.ts";
 import { formatPrefix, maskPrefix, networkOf, type Prefix } from "../../ip/prefix.ts";
 import { textIn } from "../wire/bytes.ts";
@@ -27,6 +27,12 @@ export interface Mark {
   readonly mask?: number | undefined;
 }
 
+/** A set of addresses of one family, by its name. */
+export interface SetOf {
+  readonly family: Family;
+  readonly set: string;
+}
+
 interface Fields {
   nfproto: keyof typeof nfprotos;
   l4proto: Transport;
@@ -34,6 +40,9 @@ interface Fields {
   oifname: string;
   saddr: Prefix;
   daddr: Prefix;
+  /** One of the elements of a set of the same table. */
+  saddrIn: SetOf;
+  daddrIn: SetOf;
   dport: { readonly protocol: Transport; readonly port: number };
   /** Any of these; of iptables alone, and at most 15. */
   dports: { readonly protocol: Transport; readonly ports: readonly number[] };
@@ -110,6 +119,23 @@ const markTest = (load: Load, { value, mask }: Mark, equal: boolean): Test => ({
   equal,
 });
 
+/** What is loaded to be looked up in a set of addresses. */
+export const setLoad = (field: "saddrIn" | "daddrIn", { family }: SetOf): Load => [
+  "payload",
+  1,
+  addressAt[family][field === "saddrIn" ? "saddr" : "daddr"],
+  bitsOf(family) / 8,
+];
+
+/** The match behind a look into a set; undefined when it is none of ours. */
+export function setMatchOf(load: Load, set: string, not: boolean): Match | undefined {
+  for (const family of [4, 6] as const)
+    for (const field of ["saddrIn", "daddrIn"] as const)
+      if (setLoad(field, { family, set }).join(" ") === load.join(" "))
+        return { field, is: { family, set }, ...(not ? { not: true } : {}) };
+  return undefined;
+}
+
 /** The test that the kernel makes for a match. */
 export function testOf(match: Match): Test {
   const equal = match.not !== true;
@@ -125,6 +151,9 @@ export function testOf(match: Match): Test {
     case "saddr":
     case "daddr":
       return prefixTest(field, match.is, equal);
+    case "saddrIn":
+    case "daddrIn":
+      throw new TypeError(`${matchText(match)}: a set is looked up in, and compared with nothing`);
     case "dport":
       return { load: loads[field], bytes: portBytes(match.is.port), equal };
     case "dports":
@@ -250,6 +279,11 @@ export function matchText(match: Match): string {
     case "saddr":
     case "daddr":
       return `${match.is.ip.family === 4 ? "ip" : "ip6"} ${match.field} ${is}${addressText(match.is)}`;
+    case "saddrIn":
+    case "daddrIn": {
+      const [field, protocol] = [match.field.slice(0, 5), match.is.family === 4 ? "ip" : "ip6"];
+      return `${protocol} ${field} ${is}@${match.is.set}`;
+    }
     case "dport":
       return `${match.is.protocol} dport ${is}${match.is.port}`;
     case "dports":
@@ -271,6 +305,8 @@ export function matchText(match: Match): string {
 export function assumptionOf(match: Match): Match | undefined {
   if (match.field === "saddr" || match.field === "daddr")
     return { field: "nfproto", is: match.is.ip.family === 4 ? "ipv4" : "ipv6" };
+  if (match.field === "saddrIn" || match.field === "daddrIn")
+    return { field: "nfproto", is: match.is.family === 4 ? "ipv4" : "ipv6" };
   if (match.field === "dport" || match.field === "dports") return { field: "l4proto", is: match.is.protocol };
   return undefined;
 }

@@ -32,7 +32,11 @@ const matches = (family: Family): fc.Arbitrary<Match> =>
     .tuple(
       fc.oneof(
         fc.record({ field: fc.constant("l4proto" as const), is: protocols }),
-        fc.record({ field: fc.constant("iifname" as const), is: names }),
+        fc.record({ field: fc.constantFrom("iifname" as const, "oifname" as const), is: names }),
+        fc.record({
+          field: fc.constantFrom("saddrIn" as const, "daddrIn" as const),
+          is: names.map((set) => ({ family, set })),
+        }),
         fc.record({ field: fc.constantFrom("saddr" as const, "daddr" as const), is: prefixOf(family) }),
         fc.record({ field: fc.constant("dport" as const), is: fc.record({ protocol: protocols, port: ports }) }),
         fc.record({
@@ -145,7 +149,7 @@ const intruders: Expr[] = [
   { name: "foreign", of: "xt", bytes: Uint8Array.of(1) },
   { name: "target", data: { name: "DROP", rev: 0, info: new Uint8Array(4) } },
   { name: "match", data: { name: "limit", rev: 0, info: new Uint8Array(40) } },
-  { name: "lookup", data: { set: "s", sreg: 1 } },
+  { name: "lookup", data: { set: "s", sreg: 1, dreg: 1 } },
   { name: "meta", data: { sreg: 1, key: 3 } },
   { name: "cmp", data: { sreg: 9, op: 0, data: { value: Uint8Array.of(1) } } },
   { name: "bitwise", data: { sreg: 9, dreg: 1, len: 4 } },

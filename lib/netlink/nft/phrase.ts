@@ -4,7 +4,19 @@
 // It knows what our own rules are made of. A rule of which it does not understand everything is nobody's equal.
 import { endpointText, ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
 import { verdictCodes, type Expr } from "./expr.ts";
-import { assumptionOf, hex, matchOf, matchText, portBytes, testOf, type Load, type Mark, type Match } from "./match.ts";
+import {
+  assumptionOf,
+  hex,
+  matchOf,
+  matchText,
+  portBytes,
+  setLoad,
+  setMatchOf,
+  testOf,
+  type Load,
+  type Mark,
+  type Match,
+} from "./match.ts";
 import type { NftFamily } from "./message.ts";
 import { commentOfXt, isXtMasquerade, xtComment, xtMasquerade } from "./xt.ts";
 import { matchOfXt, xtMatch } from "./xt-match.ts";
@@ -36,9 +48,10 @@ export interface Rule {
 /** What a rule does, whoever's it is. */
 export type Phrase = Omit<Rule, "comment" | "mark">;
 
-// enum nft_cmp_ops, enum nft_nat_types, AF_*
+// enum nft_cmp_ops, enum nft_lookup_flags, enum nft_nat_types, AF_*
 const NFT_CMP_EQ = 0;
 const NFT_CMP_NEQ = 1;
+const NFT_LOOKUP_F_INV = 1;
 const NFT_NAT_DNAT = 1;
 const addressFamilies = { 4: 2, 6: 10 } as const;
 /** NF_NAT_RANGE_MAP_IPS, NF_NAT_RANGE_PROTO_SPECIFIED: they follow from the registers that are given. */
@@ -48,10 +61,10 @@ const impliedNatFlags = 3;
 export function exprsOf(family: NftFamily, { match, verdict, comment, iptables, words = [] }: Rule): Expr[] {
   if (words.length > 0) throw new TypeError(`${words.join(" ")}: iptables' words are for iptables to read`);
   const matches = withAssumptions(family, match);
-  if (iptables !== true) return [...matches.flatMap(matchExprs), ...verdictExprs(verdict)];
+  if (iptables !== true) return [...matches.flatMap((each) => matchExprs(each)), ...verdictExprs(verdict)];
   // What iptables has in options of its own comes first, then its comment, then what takes a module.
   return [
-    ...matches.flatMap((each) => (xtMatch(each) === undefined ? matchExprs(each) : [])),
+    ...matches.flatMap((each) => (xtMatch(each) === undefined ? matchExprs(each, iptables) : [])),
     ...(comment === undefined ? [] : [xtComment(comment)]),
     ...matches.flatMap((each) => xtMatch(each) ?? []),
     { name: "counter", data: { bytes: 0n, packets: 0n } },
@@ -82,8 +95,14 @@ function withAssumptions(family: NftFamily, match: readonly Match[]): Match[] {
   return all;
 }
 
-function matchExprs(match: Match): Expr[] {
-  const { load, mask, bytes, equal } = testOf(match);
+function matchExprs(match: Match, iptables = false): Expr[] {
+  if (match.field === "saddrIn" || match.field === "daddrIn") {
+    const flags = match.not === true ? NFT_LOOKUP_F_INV : 0;
+    return [loadExpr(setLoad(match.field, match.is)), { name: "lookup", data: { set: match.is.set, sreg: 1, flags } }];
+  }
+  const { load, mask, bytes: whole, equal } = testOf(match);
+  const isName = match.field === "iifname" || match.field === "oifname";
+  const bytes = iptables && isName ? whole.subarray(0, whole.indexOf(0) + 1) : whole;
   const masked: Expr[] =
     mask === undefined
       ? []
@@ -169,6 +188,13 @@ export function phraseOf(exprs: readonly Expr[]): Rule | undefined {
       if (from === undefined || !("load" in from) || data?.value === undefined) return undefined;
       if (op !== NFT_CMP_EQ && op !== NFT_CMP_NEQ) return undefined;
       const found = matchOf({ ...from, bytes: data.value, equal: op === NFT_CMP_EQ }, match);
+      if (found === undefined) return undefined;
+      match.push(found);
+    } else if (expr.name === "lookup") {
+      const { sreg = 0, set = "", flags = 0, dreg } = expr.data;
+      const from = registers.get(sreg);
+      if (from === undefined || !("load" in from) || from.mask !== undefined || dreg !== undefined) return undefined;
+      const found = setMatchOf(from.load, set, flags === NFT_LOOKUP_F_INV);
       if (found === undefined) return undefined;
       match.push(found);
     } else if (expr.name === "immediate" && expr.data.dreg !== 0 && expr.data.data?.value !== undefined) {
