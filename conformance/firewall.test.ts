@@ -43,6 +43,8 @@ async function call(
 
 async function open(count: number): Promise<Fleet> {
   const fleet = await Fleet.open(count);
+  // While it is there, its policy stays as Go's plugin leaves it.
+  await fleet.cell.shell("ip link add br9 type bridge");
   for (const kind of kinds) {
     const links = ["iptables", "ip6tables"].map((name) => `ln -s /usr/sbin/${name}-${kind} /run/${kind}/${name}`);
     await fleet.cell.shell(`mkdir /run/${kind}\n${links.join("\n")}`);
@@ -133,21 +135,97 @@ describeWith(["cell", "ip", "go", "nft", "iptables", "legacy iptables"], "firewa
     expect(await rules(fleet, kind)).toEqual(before);
   });
 
+  test.for(kinds)("iptables-%s: rules of others stay as they are, to the byte and in their order", async (kind) => {
+    await using fleet = await open(2);
+    const others = ["", "6"].map(
+      (six) => `ip${six}tables-${kind}-restore <<'END'
+*filter
+:DOCKER-USER - [0:0]
+:KUBE-FORWARD - [0:0]
+:CNI-FORWARD-OTHER - [0:0]
+-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-A FORWARD -j DOCKER-USER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A DOCKER-USER -j RETURN
+-A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -m limit --limit 5/min -j ACCEPT
+-A CNI-FORWARD-OTHER ! -i br9 -p tcp -m multiport --dports 1,2,3 -j DROP
+COMMIT
+END`,
+    );
+    await fleet.cell.shell(`${others.join("\n")}
+      printf 'table inet other {\n chain c {\n type filter hook forward priority 5;\n counter accept comment "c0"\n }\n}\n' | nft -f -`);
+    const theirs = async () => {
+      const lines = [...(await rules(fleet, kind)), await fleet.cell.shell("nft -s list table inet other")];
+      return lines.filter((line) => !/CNI-(FORWARD|ADMIN|ISOLATION-STAGE-[12])( |$)/.test(line));
+    };
+    const before = await theirs();
+    const config = firewall({ ingressPolicy: "isolated", cniVersion: "1.1.0" });
+    const gc = (): Conf => ({ ...firewall({ cniVersion: "1.1.0" })(0), "cni.dev/valid-attachments": [] });
+    for (const by of ["ours", "go"] as const)
+      for (const [verb, conf] of [
+        ["ADD", config],
+        ["ADD", config],
+        ["CHECK", config],
+        ["DEL", config],
+        ["GC", gc],
+      ] as const) {
+        expect(failures(await call(fleet, kind, verb, by, conf))).toEqual([]);
+        expect(await theirs(), `${verb} by ${by}`).toEqual(before);
+      }
+    expect((await rules(fleet, kind)).join("\n")).not.toMatch(/-[ds] (10\.9|fd00)/);
+  });
+
+  test("a node of firewalld's is refused until the backend is named", async () => {
+    await using fleet = await open(1);
+    const { cell } = fleet;
+    const answer = async (verb: string, conf: Conf = {}) => {
+      const [only] = await call(fleet, "nft", verb, "ours", firewall({ backend: "", cniVersion: "1.1.0", ...conf }));
+      const { code, details } = only?.exit === 0 ? {} : (JSON.parse(only?.stdout ?? "") as Conf);
+      return [code, details];
+    };
+    const content = [undefined, undefined];
+    expect(await answer("STATUS")).toEqual(content);
+    const signs: readonly [make: string, unmake: string, sign: string][] = [
+      ["echo 1 >/run/firewalld.pid", "rm /run/firewalld.pid", "/run/firewalld.pid names process 1; "],
+      ...["", "systemd/"].map((hierarchy): [string, string, string] => {
+        const path = `/sys/fs/cgroup/${hierarchy}system.slice/firewalld.service`;
+        return [`mkdir -p ${path}`, `rmdir ${path}`, `its service runs: there is ${path}; `];
+      }),
+      ["nft add table inet firewalld", "nft delete table inet firewalld", "nf_tables has a table inet firewalld; "],
+    ];
+    await cell.shell("mount -t tmpfs cgroup /sys/fs/cgroup");
+    for (const [make, unmake, sign] of signs) {
+      await cell.shell(make);
+      expect(await answer("STATUS")).toEqual([50, expect.stringContaining(sign)]);
+      expect(await answer("ADD")).toEqual([2, expect.stringContaining(sign)]);
+      expect(await answer("ADD", { backend: "iptables" })).toEqual(content);
+      // What is there goes, whatever the node has become since.
+      expect(await answer("DEL")).toEqual(content);
+      await cell.shell(unmake);
+    }
+    // A number that was left behind.
+    await cell.shell("echo 4194304 >/run/firewalld.pid");
+    expect(await answer("STATUS")).toEqual(content);
+  });
+
   test.for(kinds)(
     "iptables-%s: a crowd on a node without rules, then one of both kinds",
     { timeout: 300_000 },
     async (kind) => {
       const config = firewall({ ingressPolicy: "same-bridge" });
-      const parallel = engine === "node" ? 8 : 40;
-      await using fleet = await open(40);
+      const parallel = engine === "node" ? 8 : 50;
+      await using fleet = await open(50);
       expect(failures(await call(fleet, kind, "ADD", "ours", config, { parallel }))).toEqual([]);
       const all = await rules(fleet, kind);
       const added = all.filter((line) => line.startsWith("-A"));
       // Each family has its own: the same line once or, where it is of neither, twice.
       for (const line of added) expect(added.filter((each) => each === line).length, line).toBeLessThanOrEqual(2);
-      expect(added.filter((line) => /^-A CNI-FORWARD .* ACCEPT$/.test(line))).toHaveLength(40 * 4);
+      expect(added.filter((line) => /^-A CNI-FORWARD .* ACCEPT$/.test(line))).toHaveLength(50 * 4);
       expect(failures(await call(fleet, kind, "DEL", "ours", config, { parallel }))).toEqual([]);
       const before = await rules(fleet, kind);
+      expect(failures(await call(fleet, kind, "ADD", "ours", config, { parallel }))).toEqual([]);
+      expect(failures(await call(fleet, kind, "DEL", "ours", config, { parallel }))).toEqual([]);
+      expect(await rules(fleet, kind)).toEqual(before);
       expect(before.join("\n")).not.toMatch(/CNI-FORWARD .* ACCEPT/);
       const by = (pod: number) => (pod % 2 === 0 ? "go" : "ours");
       const pods = range(0, 20);

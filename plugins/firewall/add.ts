@@ -1,23 +1,20 @@
 // ADD: the container's packets come to pass. What several containers share stays when anything fails.
-import { Faults } from "../../lib/cni/faults.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result } from "../../lib/cni/result.ts";
 import { Undo } from "../../lib/cni/undo.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { chooseBackend, ensureRules, removeRules } from "./backend.ts";
+import { chooseBackend, ensureRules } from "./backend.ts";
 import type { FirewallConf } from "./conf.ts";
+import { removeAddresses } from "./remove.ts";
 import { wishOf } from "./wish.ts";
 
-/** Lets the addresses of the result before it pass, and passes that on. */
+/** Lets the addresses of the result before it pass, and passes that on. Without addresses it looks at nothing. */
 export async function add(request: AttachmentRequest<FirewallConf>, host: Host): Promise<Result> {
   const { before, ...wish } = wishOf(request);
+  if (wish.addresses.length === 0) return before;
   const backend = chooseBackend(request.conf, host);
   const undo = new Undo();
-  undo.push("remove the rules", () => {
-    const faults = new Faults(host);
-    removeRules(host, wish.owner, [], faults);
-    faults.end();
-  });
+  undo.push("remove the rules", () => removeAddresses(host, wish.addresses));
   try {
     ensureRules(host, backend, wish);
   } catch (error) {

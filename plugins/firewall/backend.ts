@@ -1,25 +1,28 @@
-// Which of the two keeps an attachment's rules, and taking them away from both.
+// Which of the two keeps an attachment's rules, and whose an address is.
 import { CniError } from "../../lib/cni/error.ts";
-import type { Faults } from "../../lib/cni/faults.ts";
+import type { Attachment } from "../../lib/cni/plugin.ts";
 import { automaticBackend, type Backend } from "../../lib/firewall/backend.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { equalIps, type Ip } from "../../lib/ip/ip.ts";
+import type { Ip } from "../../lib/ip/ip.ts";
 import type { FirewallConf } from "./conf.ts";
-import { compareByIptables, ensureByIptables, removeByIptables } from "./iptables.ts";
-import { compareByNft, ensureByNft, isFirewalldThere, removeByNft } from "./nft.ts";
-import { forget, note, noted, notedFor } from "./records.ts";
-import type { Owner, Wish } from "./wish.ts";
+import { signOfFirewalld } from "./firewalld.ts";
+import { compareByIptables, ensureByIptables } from "./iptables.ts";
+import { compareByNft, ensureByNft } from "./nft.ts";
+import { note, noted, notedFor } from "./records.ts";
+import { removeAddresses } from "./remove.ts";
+import type { Wish } from "./wish.ts";
 
 /** The configured one, or the one that the Go plugin would choose. Throws a CniError where that is firewalld. */
 export function chooseBackend({ backend }: FirewallConf, host: Host): Backend {
   if (backend !== undefined) return backend;
-  if (!isFirewalldThere(host)) return automaticBackend(host);
+  const sign = signOfFirewalld(host);
+  if (sign === undefined) return automaticBackend(host);
   throw new CniError(
     "unsupportedField",
     'firewalld keeps the rules of this node, and "backend" does not say otherwise',
     {
-      details: "nf_tables has a table inet firewalld",
-      hint: 'set "backend" to iptables or nftables, or keep the Go firewall plugin on this node',
+      details: sign,
+      hint: 'have firewalld trust the network (firewall-cmd --zone=trusted --add-source=SUBNET) and set "backend" to iptables or nftables, or keep Go\'s plugin',
     },
   );
 }
@@ -35,16 +38,10 @@ export const missingRules = (host: Host, backend: Backend, wish: Wish): string[]
   backend === "iptables" ? compareByIptables(host, wish) : compareByNft(host, wish);
 
 /**
- * Takes away an owner's rules from both backends: those of the addresses that are noted as its own, and of `known` ones
- * that are not noted as another's.
+ * Takes away an attachment's rules from both backends: those of the addresses that are noted as its own, and of `known`
+ * ones that are not noted as another's. Throws a CniError.
  */
-export function removeRules(host: Host, owner: Owner, known: readonly Ip[], faults: Faults): void {
-  faults.attempt(() => removeByNft(host, owner));
-  faults.attempt(() => {
-    const own = notedFor(host, owner);
-    const others = known.filter((ip) => noted(host, ip) === undefined && !own.some((each) => equalIps(each.ip, ip)));
-    const addresses = [...own.map(({ ip }) => ip), ...others];
-    removeByIptables(host, addresses);
-    for (const ip of addresses) forget(host, ip);
-  });
+export function removeRules(host: Host, attachment: Attachment, known: readonly Ip[]): void {
+  const own = notedFor(host, attachment).map(({ ip }) => ip);
+  removeAddresses(host, [...own, ...known.filter((ip) => noted(host, ip) === undefined)]);
 }

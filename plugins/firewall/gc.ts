@@ -1,18 +1,21 @@
-// GC: the rules of the network's attachments that are not valid go, out of both backends. The Go plugin's rules say nothing
-// of whose they are; a runtime finds those attachments in its results, and DELs them first.
+// GC: the rules of the network's attachments that are not valid go, out of both backends, and policies of bridges that are
+// gone. The Go plugin's rules say nothing of whose they are; a runtime finds those attachments in its results, and DELs them
+// first.
 import { Faults } from "../../lib/cni/faults.ts";
 import type { GcRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { removeByIptables } from "./iptables.ts";
-import { removeStaleByNft } from "./nft.ts";
-import { allNoted, forget, isSameOwner } from "./records.ts";
-import type { Owner } from "./wish.ts";
+import { allNoted, isSameAttachment, removeAbandoned, type Noted } from "./records.ts";
+import { removeAddresses } from "./remove.ts";
 
-export function gc({ network, valid }: GcRequest<unknown>, host: Host): void {
-  const owners = valid.map((attachment): Owner => ({ network, ...attachment }));
+export function gc(request: GcRequest<unknown>, host: Host): void {
   const faults = new Faults(host);
-  faults.attempt(() => removeStaleByNft(host, network, valid));
-  faults.attempt(() => removeStaleByIptables(host, network, owners));
+  faults.attempt(() =>
+    removeAddresses(
+      host,
+      stale(request, host).map(({ ip }) => ip),
+    ),
+  );
+  faults.attempt(() => removeAbandoned(host));
   faults.end();
 }
 
@@ -20,20 +23,14 @@ export function gc({ network, valid }: GcRequest<unknown>, host: Host): void {
  * An address that is noted for somebody gone may be a valid attachment's by now, where the Go plugin took it back and gave
  * it away without a note. So nothing goes while there is a valid one without any.
  */
-function removeStaleByIptables(host: Host, network: string, valid: readonly Owner[]): void {
+function stale({ network, valid }: GcRequest<unknown>, host: Host): Noted[] {
   const all = allNoted(host);
-  const isOf = (owner: Owner) => (each: { readonly owner: Owner }) => isSameOwner(each.owner, owner);
-  const stale = all.filter(({ owner }) => owner.network === network && !valid.some((each) => isSameOwner(each, owner)));
-  if (stale.length === 0) return;
-  const unknown = valid.filter((owner) => !all.some(isOf(owner)));
-  if (unknown.length > 0) {
-    const ids = unknown.map(({ containerId }) => containerId).join(", ");
-    host.log(`firewall: rules of ${stale.length} addresses stay, which may be those of ${ids}, made by another plugin`);
-    return;
-  }
-  removeByIptables(
-    host,
-    stale.map(({ ip }) => ip),
+  const found = all.filter(
+    ({ owner }) => owner.network === network && !valid.some((each) => isSameAttachment(each, owner)),
   );
-  for (const { ip } of stale) forget(host, ip);
+  const unknown = valid.filter((each) => !all.some(({ owner }) => isSameAttachment(each, owner)));
+  if (found.length === 0 || unknown.length === 0) return found;
+  const ids = unknown.map(({ containerId }) => containerId).join(", ");
+  host.log(`firewall: rules of ${found.length} addresses stay, which may be those of ${ids}, made by another plugin`);
+  return [];
 }

@@ -44,11 +44,16 @@ const wayRules = (adminChain: string): ChainRule[] => [
   ruleOf(forwardChain, "top", [], { jump: adminChain }, "CNI firewall plugin admin overrides"),
 ];
 
+/** What the comments of the policies' rules begin with. */
+export const policyComment = "CNI firewall plugin rules (ingressPolicy: ";
+export const policyText = (policy: Isolation["policy"] | "same-bridge|isolated"): string =>
+  `${policyComment}${policy})`;
+
 /** Keeps bridges apart: what leaves one of them must not enter another, or, isolated, come back into the same. */
 function isolationRules({ bridge, policy }: Isolation): ChainRule[] {
   const [first, second] = stages;
-  const own = `CNI firewall plugin rules (ingressPolicy: ${policy})`;
-  const shared = "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)";
+  const own = policyText(policy);
+  const shared = policyText("same-bridge|isolated");
   const from: Match = { field: "iifname", is: bridge };
   const to: Match = { field: "oifname", is: bridge };
   return [

@@ -1,73 +1,69 @@
-// The nftables backend: a table of our own, in which each rule says whose it is. What it lets pass, it lets pass as far as
-// this table goes: a chain of another's that drops is another's to change.
+// The nftables backend: a table of our own, in which each address that passes is an element of a set. What it lets pass, it
+// lets pass as far as this table goes: a chain of another's that drops is another's to change.
 import { CniError } from "../../lib/cni/error.ts";
-import type { Attachment } from "../../lib/cni/plugin.ts";
-import { compare, ensure, remove } from "../../lib/firewall/apply.ts";
+import { changesFor, compare } from "../../lib/firewall/apply.ts";
 import { openNftIfThere } from "../../lib/firewall/backend.ts";
-import { networkHash, nftablesComment, ownerHash } from "../../lib/firewall/masquerade/names.ts";
-import { chainRef, type Plan, type PlannedChain } from "../../lib/firewall/plan.ts";
+import { nftablesComment } from "../../lib/firewall/masquerade/names.ts";
+import type { Plan, PlannedChain } from "../../lib/firewall/plan.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { bitsOf, type Ip } from "../../lib/ip/ip.ts";
-import type { Prefix } from "../../lib/ip/prefix.ts";
+import { equalIps, formatIp, ipBytes, ipFromBytes, type Family, type Ip } from "../../lib/ip/ip.ts";
+import { chainName, type Base } from "../../lib/netlink/nft/chain.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
 import type { Rule } from "../../lib/netlink/nft/phrase.ts";
-import { delRule, userdataOf } from "../../lib/netlink/nft/rule.ts";
-import { commentTest } from "../../lib/netlink/nft/userdata.ts";
-import type { Isolation, Owner, Wish } from "./wish.ts";
+import { addElements, delElements, type SetRef } from "../../lib/netlink/nft/set.ts";
+import { tableName } from "../../lib/netlink/nft/table.ts";
+import type { Request } from "../../lib/netlink/wire/conversation.ts";
+import { policyText, stages } from "./iptables-rules.ts";
+import { families, type Isolation, type Wish } from "./wish.ts";
 
-const table = { family: "inet", table: "cni_firewall" } as const;
-const pods = "pods";
-const stages = ["isolation_stage_1", "isolation_stage_2"] as const;
+export const nftTable = { family: "inet", table: "cni_firewall" } as const;
+export const nftForward = "forward";
+const setOf = (family: Family): SetRef => ({ ...nftTable, set: `pods${family}` });
 /** NF_IP_PRI_FILTER */
-const filterPriority = 0;
+const base: Base = { type: "filter", hook: "forward", priority: 0, policy: "accept" };
 
-const one = (ip: Ip): Prefix => ({ ip, length: bitsOf(ip.family) });
 const jump = (chain: string): Rule => ({ match: [], verdict: { jump: chain } });
 
-function planOf(host: Host, { owner, addresses, adminChain, isolation }: Wish): Plan {
-  const comment = nftablesComment(host, owner);
-  const accept = (ip: Ip): Rule[] => [
+function accepts(family: Family): Rule[] {
+  const is = { family, set: setOf(family).set };
+  return [
     {
       match: [
-        { field: "daddr", is: one(ip) },
+        { field: "daddrIn", is },
         { field: "ctState", is: ["established", "related"] },
       ],
       verdict: "accept",
-      comment,
     },
-    { match: [{ field: "saddr", is: one(ip) }], verdict: "accept", comment },
+    { match: [{ field: "saddrIn", is }], verdict: "accept" },
   ];
-  return {
-    ...table,
-    comment: "CNI firewall plugin",
-    chains: [
-      { chain: pods, rules: addresses.flatMap(accept), owns: { begins: ownerHash(host, owner) } },
-      { chain: adminChain, rules: [] },
-      ...(isolation === undefined ? [] : isolationChains(isolation)),
-      {
-        chain: "forward",
-        base: { type: "filter", hook: "forward", priority: filterPriority, policy: "accept" },
-        rules: [...(isolation === undefined ? [] : [jump(stages[0])]), jump(adminChain), jump(pods)],
-      },
-    ],
-  };
 }
 
+const planOf = ({ adminChain, isolation }: Wish): Plan => ({
+  ...nftTable,
+  comment: "CNI firewall plugin",
+  sets: families.map((family) => ({ set: setOf(family).set, key: [family === 4 ? "ipv4_addr" : "ipv6_addr"] })),
+  chains: [
+    { chain: adminChain, rules: [] },
+    ...(isolation === undefined ? [] : isolationChains(isolation)),
+    {
+      chain: nftForward,
+      base,
+      rules: [...(isolation === undefined ? [] : [jump(stages[0])]), jump(adminChain), ...families.flatMap(accepts)],
+    },
+  ],
+});
+
+/** As in iptables, but for the rules that only return. */
 function isolationChains({ bridge, policy }: Isolation): PlannedChain[] {
   const [first, second] = stages;
-  const out = (not: boolean) => ({ field: "oifname", is: bridge, not }) as const;
   const from = { field: "iifname", is: bridge } as const;
+  const to = { field: "oifname", is: bridge } as const;
+  const comment = policyText(policy);
+  const within: Rule = { match: [from, to], verdict: "drop", comment };
+  const away: Rule = { match: [from, { ...to, not: true }], verdict: { jump: second }, comment };
   return [
-    {
-      chain: first,
-      rules: [
-        ...(policy === "isolated"
-          ? [{ match: [from, { field: "oifname", is: bridge }], verdict: "drop" } as const]
-          : []),
-        { match: [from, out(true)], verdict: { jump: second } },
-      ],
-    },
-    { chain: second, rules: [{ match: [{ field: "oifname", is: bridge }], verdict: "drop" }] },
+    { chain: first, rules: policy === "isolated" ? [within, away] : [away] },
+    { chain: second, rules: [{ match: [to], verdict: "drop", comment: policyText("same-bridge|isolated") }] },
   ];
 }
 
@@ -84,50 +80,76 @@ function withNft<T>(host: Host, body: (nft: NftSocket) => T): T {
   }
 }
 
+/** Makes what is missing, and says which chains of others would drop what it accepts. */
 export const ensureByNft = (host: Host, wish: Wish): void =>
-  withNft(host, (nft) => void ensure(nft, planOf(host, wish)));
+  withNft(host, (nft) => {
+    const comment = nftablesComment(host, wish.owner);
+    nft.update(() => [...changesFor(nft, planOf(wish)), ...elementChanges(nft, wish.addresses, comment)]);
+    for (const chain of droppingElsewhere(nft))
+      host.log(`firewall: what nft chain ${chain} does not accept it drops, whatever ${tableName(nftTable)} accepts`);
+  });
+
+/** Adds addresses to their sets; one that has another's comment gets ours. */
+function elementChanges(nft: NftSocket, addresses: readonly Ip[], comment: string): Request[] {
+  return families.flatMap((family) => {
+    const own = addresses.filter((ip) => ip.family === family);
+    if (own.length === 0) return [];
+    const there = elementsIn(nft, family);
+    const found = (ip: Ip) => there.find((each) => equalIps(each.ip, ip));
+    const lacking = own.filter((ip) => found(ip)?.comment !== comment);
+    return [
+      ...deletions(
+        family,
+        lacking.filter((ip) => found(ip) !== undefined),
+      ),
+      ...(lacking.length === 0
+        ? []
+        : [
+            addElements(
+              setOf(family),
+              lacking.map((ip) => ({ key: ipBytes(ip), comment })),
+            ),
+          ]),
+    ];
+  });
+}
+
+const elementsIn = (nft: NftSocket, family: Family): { readonly ip: Ip; readonly comment: string | undefined }[] =>
+  nft.set.elements(setOf(family)).flatMap(({ key, comment }) => {
+    const ip = ipFromBytes(key);
+    return ip === undefined ? [] : { ip, comment };
+  });
+
+const deletions = (family: Family, addresses: readonly Ip[]): Request[] =>
+  addresses.length === 0 ? [] : [delElements(setOf(family), addresses.map(ipBytes))];
 
 /** What is missing, a line each. */
 export const compareByNft = (host: Host, wish: Wish): string[] =>
-  withNft(host, (nft) => compare(nft, planOf(host, wish)));
+  withNft(host, (nft) => [
+    ...compare(nft, planOf(wish)),
+    ...families.flatMap((family) => {
+      const there = elementsIn(nft, family);
+      return wish.addresses
+        .filter((ip) => ip.family === family && !there.some((each) => equalIps(each.ip, ip)))
+        .map((ip) => `${tableName(nftTable)} ${setOf(family).set}: ${formatIp(ip)}`);
+    }),
+  ]);
 
-function ifThere(host: Host, body: (nft: NftSocket) => void): void {
-  const nft = openNftIfThere(host);
-  try {
-    if (nft !== undefined) body(nft);
-  } finally {
-    nft?.close();
-  }
-}
-
-/** Takes away an owner's rules, by their comment alone. */
-export const removeByNft = (host: Host, owner: Owner): void =>
-  ifThere(host, (nft) => {
-    remove(nft, { ...table, rules: [{ chain: pods, owns: { begins: ownerHash(host, owner) } }] });
-  });
-
-/** Takes away the rules of a network's attachments that are not valid. */
-export function removeStaleByNft(host: Host, network: string, valid: readonly Attachment[]): void {
-  const ofNetwork = commentTest({ begins: networkHash(host, network) });
-  const kept = valid.map((attachment) => commentTest({ begins: ownerHash(host, { network, ...attachment }) }));
-  const ref = chainRef(table, pods);
-  ifThere(host, (nft) => {
-    nft.update(() =>
-      nft.rule
-        .list(ref, (payload) => {
-          const userdata = userdataOf(payload);
-          return ofNetwork(userdata) && !kept.some((test) => test(userdata));
-        })
-        .map(({ handle }) => delRule(ref, handle)),
+/** What takes addresses out of their sets, as far as they are in them. */
+export const elementsAway = (nft: NftSocket, addresses: readonly Ip[]): Request[] =>
+  families.flatMap((family) => {
+    const own = addresses.filter((ip) => ip.family === family);
+    const there = own.length === 0 ? [] : elementsIn(nft, family);
+    return deletions(
+      family,
+      own.filter((ip) => there.some((each) => equalIps(each.ip, ip))),
     );
   });
-}
 
-/** Whether firewalld keeps this node's rules: it has a table of its name. */
-export function isFirewalldThere(host: Host): boolean {
-  let there = false;
-  ifThere(host, (nft) => {
-    there = nft.table.get({ family: "inet", table: "firewalld" }) !== undefined;
-  });
-  return there;
+function droppingElsewhere(nft: NftSocket): string[] {
+  const tables = nft.table.list().filter((table) => tableName(table) !== tableName(nftTable));
+  return tables
+    .flatMap((table) => nft.chain.list(table))
+    .filter((chain) => chain.base?.hook === "forward" && chain.base.policy === "drop")
+    .map(chainName);
 }

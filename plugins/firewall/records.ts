@@ -1,16 +1,17 @@
 // Whose an address is. Its rules in iptables cannot say, since the Go plugin finds them by all of their words; so a file
 // does, one for each address, that goes with the boot as the rules do. By it DEL finds an attachment's rules without a
 // result and leaves alone those of an address that another one has by now, and GC finds what nobody took back.
+import type { Attachment } from "../../lib/cni/plugin.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { formatIp, parseIp, type Ip } from "../../lib/ip/ip.ts";
 import type { Owner } from "./wish.ts";
 
-const directory = "/run/cni/firewall";
+export const directory = "/run/cni/firewall";
 const pathOf = (ip: Ip): string => `${directory}/${formatIp(ip)}`;
 
-export const isSameOwner = (a: Owner, b: Owner): boolean =>
-  a.network === b.network && a.containerId === b.containerId && a.ifName === b.ifName;
+export const isSameAttachment = (a: Attachment, b: Attachment): boolean =>
+  a.containerId === b.containerId && a.ifName === b.ifName;
 
 /** Notes an owner, in place of whoever had the address before. A note has no name before it is whole. */
 export function note(host: Host, ip: Ip, { network, containerId, ifName }: Owner): void {
@@ -38,15 +39,24 @@ export function noted(host: Host, ip: Ip): Owner | undefined {
 
 export const forget = (host: Host, ip: Ip): boolean => host.files.remove(pathOf(ip));
 
+/** What writers left that were killed. */
+export function removeAbandoned(host: Host): void {
+  try {
+    host.files.removeAbandoned(directory);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+  }
+}
+
 export interface Noted {
   readonly ip: Ip;
   readonly owner: Owner;
 }
 
-/** The addresses that an owner is noted for. */
-export const notedFor = (host: Host, owner: Owner): Noted[] =>
-  read(host, () => host.files.containing(directory, owner.containerId)).filter((each) =>
-    isSameOwner(each.owner, owner),
+/** The addresses that an attachment is noted for, whatever its network is called by now. */
+export const notedFor = (host: Host, attachment: Attachment): Noted[] =>
+  read(host, () => host.files.containing(directory, attachment.containerId)).filter(({ owner }) =>
+    isSameAttachment(owner, attachment),
   );
 
 /** Every address that somebody is noted for. */

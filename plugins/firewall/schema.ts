@@ -7,12 +7,13 @@ export const schema = {
     backend: {
       type: "string",
       default: "",
-      description: "iptables or nftables; anything else: iptables, or nftables on a node without it",
+      description:
+        "iptables or nftables; any other word but firewalld, which is refused: iptables, or nftables on a node without it",
     },
     iptablesAdminChainName: {
       type: "string",
       default: "",
-      description: "the chain in which an operator's rules come first; CNI-ADMIN unless told",
+      description: "the chain in which an operator's rules come first, in either backend; CNI-ADMIN unless told",
     },
     firewalldZone: { type: "string", default: "", description: "of the firewalld backend, which this build has not" },
     ingressPolicy: {

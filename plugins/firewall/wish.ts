@@ -2,8 +2,11 @@
 import { CniError } from "../../lib/cni/error.ts";
 import type { Attachment, AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result } from "../../lib/cni/result.ts";
-import { equalIps, type Ip } from "../../lib/ip/ip.ts";
+import { utf8Bytes } from "../../lib/host/utf8.ts";
+import { equalIps, type Family, type Ip } from "../../lib/ip/ip.ts";
 import type { FirewallConf, IngressPolicy } from "./conf.ts";
+
+export const families: readonly Family[] = [4, 6];
 
 /** Whose rules they are: one attachment to one network. */
 export interface Owner extends Attachment {
@@ -53,6 +56,9 @@ export function wishOf(request: AttachmentRequest<FirewallConf>): Wish & { reado
   };
 }
 
+/** IFNAMSIZ of linux/if.h, without the zero. */
+const maxNameBytes = 15;
+
 /** The bridge is the first link of a result, as the bridge plugin writes it. */
 function bridgeOf({ interfaces: [first] }: Result, { ingressPolicy }: FirewallConf): string {
   const hint = 'put "firewall" behind "bridge" in the list, or set "ingressPolicy" to open';
@@ -63,5 +69,13 @@ function bridgeOf({ interfaces: [first] }: Result, { ingressPolicy }: FirewallCo
       { hint },
     );
   if (first.name === "") throw new CniError("invalidConfig", "got empty bridge name", { hint });
+  if (utf8Bytes(first.name).length > maxNameBytes)
+    throw new CniError(
+      "invalidConfig",
+      `"${first.name}" is no name of a bridge: it has more than ${maxNameBytes} bytes`,
+      {
+        hint,
+      },
+    );
   return first.name;
 }
