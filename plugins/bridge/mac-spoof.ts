@@ -1,10 +1,11 @@
 // macspoofchk: frames that come in by an attachment's port with another source address than the container's are dropped.
 // Rules as the Go plugin makes them, in a table that others use as well; names derive from the attachment alone.
+import { CniError } from "../../lib/cni/error.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
 import { shortened } from "../../lib/firewall/masquerade/names.ts";
 import { chainRef, type Plan, type Removal } from "../../lib/firewall/plan.ts";
 import type { Mac } from "../../lib/ip/mac.ts";
-import { delChain } from "../../lib/netlink/nft/chain.ts";
+import { delChain, maxChainNameBytes } from "../../lib/netlink/nft/chain.ts";
 import { targetOf } from "../../lib/netlink/nft/expr.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
 import { phraseOf } from "../../lib/netlink/nft/phrase.ts";
@@ -21,10 +22,14 @@ const ownerOf = ({ containerId, ifName }: Attachment): string => `${containerId}
 const chainsOf = (owner: string) => ({ port: `${chainPrefix}${owner}`, mac: `${chainPrefix}${owner}-mac` });
 const commentFor = (attachment: Attachment): string => shortened(commentPrefix + ownerOf(attachment));
 
-/** What keeps a port to one source address. */
+/** Whether there can be such a chain: ids and names of links are ASCII. */
+const isPossible = (chain: string): boolean => chain.length <= maxChainNameBytes;
+
+/** What keeps a port to one source address. Throws a CniError (4) where the names of its chains would be too long. */
 export function macSpoofPlan(attachment: Attachment, port: string, mac: Mac): Plan {
   const comment = commentFor(attachment);
   const chains = chainsOf(ownerOf(attachment));
+  if (!isPossible(chains.mac)) throw tooLong(attachment, chains.mac);
   return {
     ...table,
     chains: [
@@ -47,14 +52,22 @@ export function macSpoofPlan(attachment: Attachment, port: string, mac: Mac): Pl
   };
 }
 
-/** What of it is an attachment's, whatever port it had. */
+function tooLong({ containerId }: Attachment, chain: string): CniError {
+  const room = maxChainNameBytes - chain.length + containerId.length;
+  return new CniError(
+    "invalidEnvironment",
+    `CNI_CONTAINERID of ${containerId.length} characters: the chains of macspoofchk have room for ${room}`,
+    { details: containerId, hint: 'use shorter ids, or set "macspoofchk" to false' },
+  );
+}
+
+/**
+ * What of it is an attachment's, whatever port it had. The comment of the jump does not tell: there may be no room in it
+ * for the link.
+ */
 export function macSpoofRemoval(attachment: Attachment): Removal {
-  const chains = chainsOf(ownerOf(attachment));
-  return {
-    ...table,
-    rules: [{ chain: base, owns: { is: commentFor(attachment) } }],
-    chains: [chains.port, chains.mac],
-  };
+  const { port, mac } = chainsOf(ownerOf(attachment));
+  return { ...table, rules: [{ chain: base, to: port }], chains: [port, mac].filter(isPossible) };
 }
 
 /**
@@ -73,6 +86,7 @@ export function staleMacSpoof(nft: NftSocket, valid: readonly Attachment[], link
     );
   const chains = [...new Set(stale.map(({ chain }) => chain))]
     .flatMap((chain) => [chain, `${chain}-mac`])
+    .filter(isPossible)
     .map((chain) => chainRef(table, chain))
     .filter((each) => nft.chain.get(each) !== undefined);
   return [...stale.map(({ handle }) => delRule(ref, handle)), ...chains.map(delChain)];

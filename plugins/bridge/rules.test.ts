@@ -379,4 +379,46 @@ describeWith(["cell", "ip", "ping", "nft"], "bridge macspoofchk", () => {
     const left = await nft("list ruleset");
     expect([0, 1, 2].map((at) => left.includes(`cni-br-iface-c${at}-eth0`))).toEqual([true, false, true]);
   });
+
+  test("of a long container id DEL takes one attachment's guard and leaves the other's", async () => {
+    const long = { netns: pod, containerId: "c".repeat(200), conf: { ...layer2, macspoofchk: true } };
+    for (const ifName of ["eth0", "eth1"]) await on.add({ ...long, ifName });
+    const guarded = async (ifName: string) =>
+      (await nft("list ruleset")).includes(`jump cni-br-iface-${long.containerId}-${ifName} `);
+    expect([await guarded("eth0"), await guarded("eth1")]).toEqual([true, true]);
+    await on.del({ ...long, ifName: "eth1" });
+    expect([await guarded("eth0"), await guarded("eth1")]).toEqual([true, false]);
+    await on.del({ ...long, ifName: "eth0" });
+    expect(await nft("list ruleset")).not.toContain(long.containerId);
+  });
+
+  test("an id for which chains have no room: ADD refuses it where it has to make them, DEL and GC have nothing to do", async () => {
+    await nft("add table bridge nat");
+    // 255 without "cni-br-iface-", "-eth0" and "-mac".
+    for (const length of [233, 234, 238, 250]) {
+      const long = { netns: pod, containerId: "c".repeat(length), conf: { ...layer2, macspoofchk: true } };
+      if (length > 233) {
+        await expect(on.add(long)).rejects.toMatchObject({
+          code: 4,
+          message: expect.stringContaining(
+            `CNI_CONTAINERID of ${length} characters: the chains of macspoofchk have room for 233`,
+          ),
+        });
+        expect(await on.veths()).toEqual([]);
+      }
+      await on.add({ ...long, conf: { ...layer2, macspoofchk: length <= 233 } });
+      await on.del(long);
+      expect(await on.veths()).toEqual([]);
+      expect(await nft("list ruleset")).not.toContain(long.containerId);
+    }
+    const chain = `cni-br-iface-${"c".repeat(242)}`;
+    await nft("-f -", {
+      input: `table bridge nat {
+        chain ${chain} { }
+        chain PREROUTING { type filter hook prerouting priority -300; iifname "veth00000000" jump ${chain} comment "macspoofchk-c"; }
+      }`,
+    });
+    await on.runtime.call({ verb: "GC", conf: { ...layer2, cniVersion: "1.1.0", "cni.dev/valid-attachments": [] } });
+    expect(await nft("list ruleset")).not.toContain(chain);
+  });
 });

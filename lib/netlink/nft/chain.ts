@@ -17,6 +17,9 @@ const chainAttrs = attrSet("NFTA_CHAIN", {
   userdata: [12, blob],
 });
 
+/** NFT_CHAIN_MAXNAMELEN without the zero: the kernel does not even look for a longer name, ERANGE. */
+export const maxChainNameBytes = 255;
+
 /** enum nf_inet_hooks; the bridge family's have the same numbers. */
 const hooks = ["prerouting", "input", "forward", "output", "postrouting"] as const;
 export type Hook = (typeof hooks)[number];
