@@ -11,7 +11,7 @@ import type { Host } from "../../host/host.ts";
 import { automaticBackend } from "../backend.ts";
 import { findIptables, findLegacyIptables, isLegacyLoaded } from "./find.ts";
 import { quoted, restore } from "./restore.ts";
-import { chainRemoval, optionOf, readSaved, saveTable, wordsOf } from "./save.ts";
+import { chainRemoval, deletion, optionOf, readSaved, saveTable, wordsOf } from "./save.ts";
 
 describeWith(["cell", "ip", "nft", "iptables", "legacy iptables"], "iptables", () => {
   let node: TestNode;
@@ -94,6 +94,23 @@ describeWith(["cell", "ip", "nft", "iptables", "legacy iptables"], "iptables", (
       remove();
     },
   );
+
+  test.each(variants)("%s: a rule is deleted whatever is in the name of its link", (variant) => {
+    const { path, remove } = pathWith(variant);
+    const tool = findIptables(node.host(), 4);
+    const other = variant === "legacy" ? findLegacyIptables(hostWith(`${path}:/usr/sbin`), 4) : tool;
+    if (other === undefined) throw new Error("no iptables");
+    const said = `-m comment --comment ${quoted('it is "mine"')} -j ACCEPT`;
+    const names = ['eth"9', '"eth9', 'e"th"9', "e\\th'9", "-t"];
+    restore(node.host(), other, { nat: names.map((name) => `-A POSTROUTING ! -o ${quoted(name)} ${said}`) });
+    const { rules } = saveTable(node.host(), other, "nat");
+    expect(rules.map((rule) => [optionOf(rule, "-o"), optionOf(rule, "--comment")])).toEqual(
+      names.map((name) => [name, 'it is "mine"']),
+    );
+    restore(node.host(), other, { nat: rules.map(deletion) });
+    expect(saveTable(node.host(), other, "nat").rules).toEqual([]);
+    remove();
+  });
 
   test("a refusal carries iptables' own words", () => {
     const tool = findIptables(node.host(), 4);

@@ -1,6 +1,7 @@
 // What iptables says is there: the chains of one table, and its rules as iptables writes them.
 import type { Host } from "../../host/host.ts";
 import type { Iptables, IptablesTable } from "./find.ts";
+import { quoted } from "./restore.ts";
 import { refuseFailure, runIptables } from "./run.ts";
 
 export interface SavedTable {
@@ -28,11 +29,13 @@ export function readSaved(text: string): SavedTable {
   return { chains, rules };
 }
 
+/** A quoted word, or one as it is: iptables-save writes the name of a link without quotes, whatever is in it. */
+const word = /"(?:[^"\\]|\\.)*"(?!\S)|\S+/g;
+const isQuoted = (text: string): boolean => /^"(?:[^"\\]|\\.)*"$/.test(text);
+
 /** The words of a rule, quotes and escapes resolved. */
-export function wordsOf(rule: string): string[] {
-  const words = rule.match(/"(?:[^"\\]|\\.)*"|[^\s"]+/g) ?? [];
-  return words.map((word) => (word.startsWith('"') ? word.slice(1, -1).replace(/\\(.)/g, "$1") : word));
-}
+export const wordsOf = (rule: string): string[] =>
+  (rule.match(word) ?? []).map((text) => (isQuoted(text) ? text.slice(1, -1).replace(/\\(.)/g, "$1") : text));
 
 /** The word after an option: the chain after "-A", the target after "-j", the comment after "--comment". */
 export function optionOf(rule: string, option: string): string | undefined {
@@ -41,8 +44,9 @@ export function optionOf(rule: string, option: string): string | undefined {
   return at < 0 ? undefined : words[at + 1];
 }
 
-/** The line that deletes a rule which iptables-save shows as this line. */
-export const deletion = (rule: string): string => rule.replace(/^-A /, "-D ");
+/** The line that deletes a rule which iptables-save shows as this line: iptables-restore takes any quote for one that opens. */
+export const deletion = (rule: string): string =>
+  rule.replace(/^-A /, "-D ").replace(word, (text) => (/["\\]/.test(text) && !isQuoted(text) ? quoted(text) : text));
 
 /** The lines that delete a chain and every rule that jumps there; none where there is no such chain. */
 export function chainRemoval({ chains, rules }: SavedTable, chain: string): string[] {
