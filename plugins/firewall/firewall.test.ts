@@ -250,6 +250,24 @@ for (const variant of ["nft", "legacy"] as const)
       expect(await passing()).toEqual([]);
     });
 
+    test.each(["DEL", "GC"])(
+      "%s on a read-only /run takes the rules, and tells of the note that stays",
+      async (verb) => {
+        mkdirSync(records, { recursive: true });
+        await node.run("mount", "-t", "tmpfs", "firewall", records);
+        try {
+          await call("ADD", after());
+          await node.run("mount", "-o", "remount,ro", records);
+          await call(verb, verb === "GC" ? gcConf() : after());
+          expect([await passing(), noted()]).toEqual([[], ["10.1.0.5", "fd00:1::5"]]);
+          expect(runtime.stderr()).toContain("read-only file system");
+          await call(verb, verb === "GC" ? gcConf() : after());
+        } finally {
+          await node.run("umount", records);
+        }
+      },
+    );
+
     test("DEL without iptables is done, where nothing can be", async () => {
       rmSync(`${path.path}/iptables`);
       rmSync(`${path.path}/ip6tables`);
@@ -482,6 +500,13 @@ describeWith(["cell", "ip", "nft", "iptables"], "firewall refuses", () => {
     [after({ backend: "firewalld" }), 2, 'unsupported field "backend": "firewalld"'],
     [after({ iptablesAdminChainName: "a b" }), 7, '"iptablesAdminChainName" "a b" is no name of a chain'],
     [after({ iptablesAdminChainName: "-j" }), 7, '"iptablesAdminChainName" "-j" is no name of a chain'],
+    ...["FORWARD", "INPUT", "OUTPUT", "DROP", "CNI-FORWARD", "CNI-ISOLATION-STAGE-2", "forward"].map(
+      (name): [object, number, string] => [
+        after({ iptablesAdminChainName: name }),
+        7,
+        `"iptablesAdminChainName" "${name}" is taken`,
+      ],
+    ),
     [after({ backend: 1 }), 7, '"backend" must be a string, got 1'],
     [
       {

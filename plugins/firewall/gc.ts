@@ -3,6 +3,7 @@
 // first.
 import { Faults } from "../../lib/cni/faults.ts";
 import type { GcRequest } from "../../lib/cni/plugin.ts";
+import { removeStale } from "../../lib/cni/stale-file.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { allNoted, isSameAttachment, removeAbandoned, type Noted } from "./records.ts";
 import { removeAddresses } from "./remove.ts";
@@ -15,7 +16,7 @@ export function gc(request: GcRequest<unknown>, host: Host): void {
       stale(request, host).map(({ ip }) => ip),
     ),
   );
-  faults.attempt(() => removeAbandoned(host));
+  faults.attempt(() => removeStale("firewall", host, () => removeAbandoned(host)));
   faults.end();
 }
 

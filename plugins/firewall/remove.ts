@@ -1,6 +1,7 @@
 // Taking rules away, out of both backends at once, since a configuration may have changed: those of addresses, and those of
 // policies for bridges that are gone. All that nf_tables has of them goes in one transaction, so that the kernel waits once.
 import { Faults } from "../../lib/cni/faults.ts";
+import { removeStale } from "../../lib/cni/stale-file.ts";
 import { openNftIfThere } from "../../lib/firewall/backend.ts";
 import { chainRef } from "../../lib/firewall/plan.ts";
 import type { Host } from "../../lib/host/host.ts";
@@ -32,7 +33,7 @@ export function removeAddresses(host: Host, addresses: readonly Ip[]): void {
     for (const family of families) faults.attempt(() => removeByIptables(host, family, addresses, isGone));
   });
   faults.end();
-  for (const ip of addresses) forget(host, ip);
+  for (const ip of addresses) removeStale("firewall", host, () => forget(host, ip));
 }
 
 function removeInKernel(host: Host, addresses: readonly Ip[], isGone: IsGone): void {

@@ -5,6 +5,7 @@ import { errorCodes } from "../../lib/cni/error.ts";
 import { Faults } from "../../lib/cni/faults.ts";
 import { openIfThere } from "../../lib/cni/netns.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import { removeStale } from "../../lib/cni/stale-file.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host, Netns } from "../../lib/host/host.ts";
 import type { Link } from "../../lib/netlink/route/link.ts";
@@ -21,7 +22,7 @@ export function del({ conf, attachment, netns: path }: AttachmentRequest<TuningC
   if (file === undefined) return;
   const netns = file.backup === undefined ? undefined : openIfThere(path, host);
   if (netns !== undefined && file.backup !== undefined) giveBack(host, netns, attachment.ifName, file.backup);
-  host.files.remove(file.path);
+  removeStale("tuning", host, () => host.files.remove(file.path));
   try {
     host.files.removeAbandoned(conf.dataDir);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { Faults } from "../../lib/cni/faults.ts";
 import type { GcRequest } from "../../lib/cni/plugin.ts";
+import { removeStale } from "../../lib/cni/stale-file.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { backupName, listBackups } from "./backup.ts";
 import type { TuningConf } from "./conf.ts";
@@ -14,8 +15,8 @@ export function gc({ network, conf, valid }: GcRequest<TuningConf>, host: Host):
   for (const { name, path, backup } of listBackups(conf.dataDir, host)) {
     if (backup?.network !== network || validNames.has(name)) continue;
     host.log(`tuning: removing ${path}, of no valid attachment`);
-    faults.attempt(() => void host.files.remove(path));
+    faults.attempt(() => removeStale("tuning", host, () => host.files.remove(path)));
   }
-  faults.attempt(() => host.files.removeAbandoned(conf.dataDir));
+  faults.attempt(() => removeStale("tuning", host, () => host.files.removeAbandoned(conf.dataDir)));
   faults.end();
 }

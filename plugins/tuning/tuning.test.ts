@@ -42,6 +42,24 @@ describeWith(["cell", "ip"], "tuning", () => {
     }
   };
 
+  test.each(["DEL", "GC"])("%s on a read-only /run tells of the backup that stays", async (verb) => {
+    mkdirSync(dataDir, { recursive: true });
+    await on.node.run("mount", "-t", "tmpfs", "tuning", dataDir);
+    try {
+      await on.add(everything);
+      await on.node.run("mount", "-o", "remount,ro", dataDir);
+      const conf = { cniVersion: "1.1.0", "cni.dev/valid-attachments": [] };
+      for (let turn = 0; turn < 2; turn++) {
+        await on.runtime.call({ verb, netns: on.netns, conf });
+        expect(files()).toEqual(["c0_eth0.json"]);
+        expect(on.runtime.stderr()).toContain("read-only file system");
+      }
+      expect(await pod()).toEqual(verb === "DEL" ? untuned : tuned);
+    } finally {
+      await on.node.run("umount", dataDir);
+    }
+  });
+
   test("ADD changes what is configured, says so in the result, and keeps what was before", async () => {
     expect(await pod()).toEqual(untuned);
     const result = await on.add(everything);
