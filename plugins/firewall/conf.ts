@@ -4,6 +4,8 @@ import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import type { Backend } from "../../lib/firewall/backend.ts";
 import { validate } from "#generated/firewall.validate.js";
+import { forwardChain, stages } from "./iptables-rules.ts";
+import { nftForward } from "./nft.ts";
 import { schema } from "./schema.ts";
 
 const policies = ["open", "same-bridge", "isolated"] as const;
@@ -18,6 +20,12 @@ export interface FirewallConf {
 }
 
 const usual: FirewallConf = { backend: undefined, adminChain: "CNI-ADMIN", ingressPolicy: "open" };
+
+/** Chains of the kernel's and of ours, through which packets come to an operator's, and what iptables takes for a verdict. */
+const taken: readonly string[] = [
+  ...["INPUT", "FORWARD", "OUTPUT", "ACCEPT", "DROP", "RETURN", "QUEUE"],
+  ...[forwardChain, ...stages, nftForward],
+];
 
 const fault = (msg: string, hint: string): CniError => new CniError("invalidConfig", msg, { hint });
 
@@ -36,6 +44,11 @@ export function readFirewallConf(source: ConfigSource, verb: Verb): FirewallConf
     throw fault(
       `"iptablesAdminChainName" ${JSON.stringify(adminChain)} is no name of a chain`,
       "use at most 28 letters",
+    );
+  if (taken.includes(adminChain))
+    throw fault(
+      `"iptablesAdminChainName" ${JSON.stringify(adminChain)} is taken, and no chain for an operator's rules`,
+      `name a chain that only your rules are in, or leave it out for ${usual.adminChain}`,
     );
   const ingressPolicy = policies.find((policy) => policy === (given.ingressPolicy || usual.ingressPolicy));
   if (ingressPolicy === undefined)
