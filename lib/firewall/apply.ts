@@ -10,13 +10,14 @@ import type { Rule } from "../netlink/nft/phrase.ts";
 import { delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
 import { addSet } from "../netlink/nft/set.ts";
 import { addTable, tableName } from "../netlink/nft/table.ts";
-import { commentTest } from "../netlink/nft/userdata.ts";
 import { includesBytes } from "../netlink/wire/bytes.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
 import { changesOf, differenceOf, mattersTo, missingText } from "./difference.ts";
 import {
   chainRef,
   checkPlace,
+  ruleTest,
+  userdataTestOf,
   type OwnedRules,
   type Plan,
   type PlannedChain,
@@ -119,9 +120,11 @@ export function changesAway(nft: NftSocket, { rules = [], chains = [], ...table 
 }
 
 function owned(nft: NftSocket, ref: ChainRef, { owns, mention }: Omit<OwnedRules, "chain">): KernelRule[] {
-  const test = commentTest(owns);
+  const test = userdataTestOf(owns);
   const text = mention === undefined ? undefined : utf8Bytes(mention);
-  return nft.rule.list(ref, (payload) => test(userdataOf(payload)), text && ((bytes) => includesBytes(bytes, text)));
+  return nft.rule
+    .list(ref, (payload) => test(userdataOf(payload)), text && ((bytes) => includesBytes(bytes, text)))
+    .filter(ruleTest(owns));
 }
 
 /** The rules of a chain that jump to another; none where that is not there, since nothing can jump to it. */

@@ -8,7 +8,7 @@ import type { ChainRef } from "../netlink/nft/message.ts";
 import { commentTest } from "../netlink/nft/userdata.ts";
 import { includesBytes } from "../netlink/wire/bytes.ts";
 import type { Request } from "../netlink/wire/conversation.ts";
-import type { Owned, PlannedChain } from "./plan.ts";
+import { ruleTest, userdataTestOf, type Owned, type PlannedChain } from "./plan.ts";
 
 /** What makes two rules one: what they do, and whose they are. */
 const identity = (rule: Phrase, comment: string | undefined): string =>
@@ -24,7 +24,7 @@ export function mattersTo({ rules, owns }: PlannedChain): (payload: Uint8Array) 
   const inExprs = rules.some(({ iptables }) => iptables === true);
   const comments = [...new Set(rules.map(({ comment }) => comment))];
   const tests = comments.flatMap((comment) => (comment === undefined ? [] : [commentTest({ is: comment })]));
-  if (owns !== undefined && !ownsByRule(owns)) tests.push(commentTest(owns));
+  if (owns !== undefined && !ownsByRule(owns)) tests.push(userdataTestOf(owns));
   const target = typeof owns === "object" && "jumpsTo" in owns ? utf8Bytes(`${owns.jumpsTo}\0`) : undefined;
   const bare = comments.includes(undefined);
   // iptables' comments are among the expressions, and of some releases in the user data: either way their bytes are there.
@@ -44,8 +44,7 @@ function ownerTest(owns: Owned | undefined): (rule: KernelRule) => boolean {
   if (owns === undefined) return () => false;
   if (owns === "all") return () => true;
   if (ownsByRule(owns)) return ({ exprs }) => targetOf(exprs) === owns.jumpsTo;
-  const test = commentTest(owns);
-  return ({ userdata }) => test(userdata);
+  return ruleTest(owns);
 }
 
 export interface Difference {

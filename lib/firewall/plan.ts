@@ -3,8 +3,9 @@ import { CniError } from "../cni/error.ts";
 import type { Base, Chain } from "../netlink/nft/chain.ts";
 import type { ChainRef, TableRef } from "../netlink/nft/message.ts";
 import type { Rule } from "../netlink/nft/phrase.ts";
+import type { KernelRule } from "../netlink/nft/rule.ts";
 import type { DataType } from "../netlink/nft/set.ts";
-import type { CommentPattern } from "../netlink/nft/userdata.ts";
+import { commentTest, type CommentPattern, type UserdataTest } from "../netlink/nft/userdata.ts";
 
 export interface PlannedChain {
   readonly chain: string;
@@ -21,8 +22,23 @@ export interface PlannedChain {
   readonly owns?: Owned;
 }
 
-/** Rules by their comments, by what they jump to, or all of a chain. */
-export type Owned = CommentPattern | { readonly jumpsTo: string } | "all";
+/** Rules that pass a test of their user data, and then one of all that they say. */
+export interface RuleTest {
+  readonly userdata: UserdataTest;
+  readonly whole: (rule: KernelRule) => boolean;
+}
+
+/** Rules by their comments, by what they say, by what they jump to, or all of a chain. */
+export type Owned = CommentPattern | RuleTest | { readonly jumpsTo: string } | "all";
+
+export const userdataTestOf = (owns: CommentPattern | RuleTest): UserdataTest =>
+  typeof owns === "object" && "userdata" in owns ? owns.userdata : commentTest(owns);
+
+/** Whether a rule is one of them. */
+export function ruleTest(owns: CommentPattern | RuleTest): (rule: KernelRule) => boolean {
+  const test = userdataTestOf(owns);
+  return (rule) => test(rule.userdata) && (!(typeof owns === "object" && "whole" in owns) || owns.whole(rule));
+}
 
 export interface PlannedSet {
   readonly set: string;
@@ -41,7 +57,7 @@ export interface Plan extends TableRef {
 
 export interface OwnedRules {
   readonly chain: string;
-  readonly owns: CommentPattern;
+  readonly owns: CommentPattern | RuleTest;
   /** A text that such rules have in them somewhere: where it is in none of dozens, none of these is looked at. */
   readonly mention?: string;
 }

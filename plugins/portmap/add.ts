@@ -12,6 +12,7 @@ import type { PortmapConf } from "./conf.ts";
 import { forgetFlows } from "./flows.ts";
 import { Judge } from "./holder.ts";
 import { allowLocalnet } from "./localnet.ts";
+import { ownTest } from "./own.ts";
 import { removeRules } from "./remove.ts";
 
 /** Maps the ports to the addresses of the result before it, which it passes on. Without mappings it looks at nothing. */
@@ -24,15 +25,16 @@ export async function add(request: AttachmentRequest<PortmapConf>, host: Host): 
     });
   if (conf.mappings.length === 0) return before;
   const addresses = containerAddresses(before, attachment.ifName);
+  const owner = { network, attachment, isOwn: ownTest(host, request, addresses) };
   const backend = chooseBackend(conf, host);
   const undo = new Undo();
   try {
     undo.push("remove the rules", () => {
       const faults = new Faults(host);
-      removeRules(host, { network, attachment }, addresses, faults);
+      removeRules(host, owner, faults);
       faults.end();
     });
-    backend.ensure({ conf, network, attachment, addresses }, new Judge(host, conf), host);
+    backend.ensure({ conf, ...owner, addresses }, new Judge(host, conf), host);
     if (conf.snat && addresses[4] !== undefined) allowLocalnet(host, addresses[4].ip);
   } catch (error) {
     await undo.run(host);

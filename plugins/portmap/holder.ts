@@ -3,7 +3,9 @@
 import { CniError } from "../../lib/cni/error.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { equalIps, formatIp, type Ip } from "../../lib/ip/ip.ts";
+import { containsIp } from "../../lib/ip/prefix.ts";
 import { openRoute } from "../../lib/netlink/route/open.ts";
+import type { Route } from "../../lib/netlink/route/route.ts";
 import type { PortmapConf } from "./conf.ts";
 import { mappingText, type Mapping } from "./mapping.ts";
 
@@ -40,7 +42,7 @@ export class Judge {
   /** `own` is the address that the port shall lead to. */
   isStale(holder: Holder, own: Ip): boolean {
     const text = holderText(holder);
-    const stale = equalIps(holder.target, own) || !isNeighbour(this.#host, holder.target);
+    const stale = equalIps(holder.target, own) || isGone(this.#host, holder.target);
     if (!stale && this.#conflict === "fail")
       throw new CniError({ code: portTaken }, text, {
         hint: 'choose another host port, end that container, or set "hostPortConflict" to "warn"',
@@ -53,13 +55,24 @@ export class Judge {
   }
 }
 
-/** A container of this node is a neighbour on one of its links, or has a route of its own; anyone else has left. */
-function isNeighbour(host: Host, address: Ip): boolean {
+/** Links behind which containers are, or to which those lead. The kernel forgets the routes of one that is down. */
+const containerLinks = new Set(["bridge", "veth", "macvlan", "ipvlan", "vlan", "vrf"]);
+
+/**
+ * A container of this node is a neighbour on one of its links, or has a route of its own, be it in another table. Anyone
+ * else has left, if all links are up that could lead to him: as long as one is down, nobody knows.
+ */
+function isGone(host: Host, address: Ip): boolean {
   const node = openRoute(host);
   try {
     const way = node.route.lookUp(address);
-    return way !== undefined && way.type !== "other" && way.direct;
+    if (way !== undefined && way.type !== "other" && way.direct) return false;
+    if (node.link.list().some(({ up, kind }) => !up && kind !== undefined && containerLinks.has(kind))) return false;
+    return !node.route.list(address.family).some((route) => isDirect(route) && containsIp(route.dst, address));
   } finally {
     node.close();
   }
 }
+
+const isDirect = ({ dst, gw, hops = [] }: Route): boolean =>
+  dst.length > 0 && gw === undefined && hops.every((hop) => hop.gw === undefined);

@@ -161,6 +161,15 @@ function describe4(variant: Variant): void {
       expect(await saved(variant, 4)).toEqual(before);
     });
 
+    test("DEL that knows no address leaves the container's attachment to another network", async () => {
+      await add(conf([web], { name: "another" }));
+      const before = await saved(variant, 4);
+      await del({ ifName: "net1", netns: on.pods.a });
+      expect(await saved(variant, 4)).toEqual(before);
+      await del({ netns: on.pods.a });
+      expect((await saved(variant, 4)).join()).not.toContain("CNI-DN");
+    });
+
     test("ADD again changes nothing; with other mappings it leaves none of the old", async () => {
       await add(conf([web, dns]));
       const before = await saved(variant, 4);

@@ -1,9 +1,13 @@
 // Names that other tools and the Go plugin know, and how our own derive from an attachment.
 import type { Attachment } from "../../lib/cni/plugin.ts";
+import type { RuleTest } from "../../lib/firewall/plan.ts";
 import type { Host } from "../../lib/host/host.ts";
-import type { Family } from "../../lib/ip/ip.ts";
+import type { Family, Ip } from "../../lib/ip/ip.ts";
 import type { TableRef } from "../../lib/netlink/nft/message.ts";
+import { phraseOf } from "../../lib/netlink/nft/phrase.ts";
+import type { KernelRule } from "../../lib/netlink/nft/rule.ts";
 import { commentIn, commentTest, markIn, type UserdataTest } from "../../lib/netlink/nft/userdata.ts";
+import type { IsOwn } from "./own.ts";
 
 /** Of nftables, in both families. */
 export const nftTable = "cni_hostport";
@@ -65,13 +69,28 @@ export function staleRules(host: Host, network: string, valid: readonly Attachme
 
 /**
  * Finds the rules of an attachment: those of its container that are marked for this link, whatever the network is called
- * by now, and those with no mark, which the Go plugin made.
+ * by now; and of those with no mark, which the Go plugin made, the ones that lead to an address of its own.
  */
-export function rulesOf({ containerId, ifName }: Attachment): UserdataTest {
+export function rulesOf({ containerId, ifName }: Attachment, isOwn: IsOwn): RuleTest {
   const ofContainer = commentTest({ is: containerId });
-  return (data) => {
-    if (!ofContainer(data)) return false;
-    const mark = markIn(data);
-    return mark === undefined || ifNameOf(mark) === ifName;
+  return {
+    userdata(data) {
+      if (!ofContainer(data)) return false;
+      const mark = markIn(data);
+      return mark === undefined || ifNameOf(mark) === ifName;
+    },
+    whole(rule) {
+      if (markIn(rule.userdata) !== undefined) return true;
+      const target = targetIn(rule);
+      return target !== undefined && isOwn(target);
+    },
   };
+}
+
+/** The address that a rule sends packets to, or masquerades those for. */
+function targetIn({ exprs }: KernelRule): Ip | undefined {
+  const { match = [], verdict = "drop" } = phraseOf(exprs) ?? {};
+  if (typeof verdict === "object") return "dnat" in verdict ? verdict.dnat.ip : undefined;
+  const to = match.find(({ field, not }) => field === "daddr" && not !== true);
+  return to?.field === "daddr" ? to.is.ip : undefined;
 }

@@ -19,14 +19,14 @@ function withNft<T>(host: Host, body: (nft: NftSocket) => T): T {
   }
 }
 
-function wishesOf({ conf, network, attachment, addresses }: Wanted, host: Host): NftWish[] {
+function wishesOf({ conf, network, attachment, isOwn, addresses }: Wanted, host: Host): NftWish[] {
   const mark = ownerMark(host, network, attachment.ifName);
   const { mappings, snat, masqAll } = conf;
   return ([4, 6] as const).flatMap((family): NftWish[] => {
     const address = addresses[family]?.ip;
     if (address === undefined) return [];
     const conditions = nftConditions(conf.conditions[family], family);
-    return [{ attachment, mark, address, mappings, snat, masqAll, conditions, conditionsIn: "mappings" }];
+    return [{ attachment, isOwn, mark, address, mappings, snat, masqAll, conditions, conditionsIn: "mappings" }];
   });
 }
 

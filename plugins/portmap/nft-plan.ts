@@ -13,6 +13,7 @@ import type { Rule } from "../../lib/netlink/nft/phrase.ts";
 import { mappingsFor, type Mapping } from "./mapping.ts";
 import { nftTable, nftTableComment, rulesOf } from "./names.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
+import type { IsOwn } from "./own.ts";
 
 export const hostports = "hostports";
 /** Where the Go plugin once had mappings of one host address; kept empty for it. */
@@ -25,6 +26,7 @@ export const tableOf = (family: Family): TableRef => ({ family: family === 4 ? "
 
 export interface NftWish {
   readonly attachment: Attachment;
+  readonly isOwn: IsOwn;
   /** The mark of its rules. */
   readonly mark: string;
   readonly address: Ip;
@@ -49,9 +51,9 @@ export const entry = (conditions: readonly Match[]): Rule => ({
 
 /** Everything an attachment needs in the family of its address. */
 export function nftPlan(wish: NftWish): Plan {
-  const { attachment, snat, conditions, conditionsIn } = wish;
+  const { attachment, isOwn, snat, conditions, conditionsIn } = wish;
   const entries = conditionsIn === "mappings" ? [entry([])] : conditions.map(entry);
-  const owns = rulesOf(attachment);
+  const owns = rulesOf(attachment, isOwn);
   return {
     ...tableOf(wish.address.family),
     comment: nftTableComment,

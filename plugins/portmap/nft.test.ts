@@ -181,6 +181,26 @@ describeWith(["cell", "ip", "nft"], "portmap over nftables", () => {
     expect(await nftJson()).toEqual(before);
   });
 
+  test("the Go plugin's rules of another attachment of the container stay, whatever the DEL knows", async () => {
+    await on.add(conf([{ ...web, hostPort: 8081 }]), { pod: "b", containerId: "c1" });
+    await nft("-f -", {
+      input: `add rule ip cni_hostport hostports tcp dport 8080 dnat to 10.1.0.5:80 comment "c0"
+        add rule ip cni_hostport masquerading ip saddr 10.1.0.5 ip daddr 10.1.0.5 masquerade comment "c0"`,
+    });
+    const before = await nftJson();
+    const ips = ["10.1.0.7/24"];
+    const second = { ifName: "net1", netns: on.pods.a };
+    await on.add(conf([{ ...web, hostPort: 8082 }]), { ...second, ips });
+    expect(await rules("hostports")).toContain('tcp dport 8080 dnat to 10.1.0.5:80 comment "c0"');
+    await del(second);
+    expect(await nftJson()).toEqual(before);
+    await del({ ...second, conf: on.after({}, "a", ips) });
+    expect(await nftJson()).toEqual(before);
+    // Its own DEL takes them, and leaves those of a link that has none.
+    await del({ netns: on.pods.a });
+    expect(await rules("hostports")).toEqual(['tcp dport 8081 dnat to 10.1.0.6:80 comment "c1"']);
+  });
+
   test("without mappings no netfilter is looked at, and a DEL makes nothing", async () => {
     const socket = (_domain: number, _type: number, protocol: number): never => {
       throw new Error(`a socket of protocol ${protocol}`);
@@ -258,6 +278,25 @@ describeWith(["cell", "ip", "nft"], "portmap over nftables", () => {
     ]);
     expect(on.runtime.stderr()).toMatch(/host port tcp 8080 leads to .* of container "old", which is gone: deleted/);
     expect(await on.ask("outside", "tcp", "192.0.2.1:8080")).toBe("a sees 192.0.2.2");
+  });
+
+  test("a mapping whose container cannot be seen for now stays: its bridge is down, or has a table of its own", async () => {
+    for (const [hide, show] of [
+      ["ip link set br0 down", "ip link set br0 up"],
+      [
+        "ip route add 10.1.0.0/24 dev br0 table 100; ip route del 10.1.0.0/24 dev br0",
+        "ip route add 10.1.0.0/24 dev br0 src 10.1.0.1",
+      ],
+    ] as const) {
+      await on.add(conf([web]), { pod: "b", containerId: "other" });
+      await on.shell(hide);
+      await on.add(conf([web], { snat: false }), { ips: ["192.0.2.77/24"] });
+      expect(await rules("hostports")).toContain('tcp dport 8080 dnat to 10.1.0.6:80 comment "other"');
+      expect(on.runtime.stderr()).toContain('10.1.0.6 of container "other", which keeps it while it lives');
+      await on.shell(show);
+      await del();
+      await del({ containerId: "other" });
+    }
   });
 
   test("a mapping of the port by a container that lives stays, and is told, or is a refusal", async () => {

@@ -1,6 +1,6 @@
 // The nftables backend: makes the rules of an attachment, compares, and takes them away, over nfnetlink and without nft.
 import { changesAway, changesFor, compare } from "../../lib/firewall/apply.ts";
-import { chainRef } from "../../lib/firewall/plan.ts";
+import { chainRef, ruleTest, type RuleTest } from "../../lib/firewall/plan.ts";
 import { utf8Bytes } from "../../lib/host/utf8.ts";
 import { bitsOf, type Family } from "../../lib/ip/ip.ts";
 import { comparesPort } from "../../lib/netlink/nft/glance.ts";
@@ -34,7 +34,7 @@ export function ensureNft(nft: NftSocket, wishes: readonly NftWish[], goes: Judg
 }
 
 function changesOf(nft: NftSocket, wish: NftWish, goes: Judgement): Request[] {
-  const isOurs = rulesOf(wish.attachment);
+  const isOurs = ruleTest(rulesOf(wish.attachment, wish.isOwn));
   const deletions: Request[] = [];
   let known = false;
   const changes = changesFor(nft, nftPlan(asEntriesAre(nft, wish)), (ref) => {
@@ -42,7 +42,7 @@ function changesOf(nft: NftSocket, wish: NftWish, goes: Judgement): Request[] {
     if (ref.chain === masquerading && !known) return [];
     if (ref.chain !== hostports) return nft.rule.list(ref);
     const seen = mappingsSeen(nft, wish);
-    known = mappingsFor(wish.address.family, wish.mappings).length === 0 || seen.some((each) => isOurs(each.userdata));
+    known = mappingsFor(wish.address.family, wish.mappings).length === 0 || seen.some(isOurs);
     for (const { holder, handle } of preceding(seen, wish))
       if (goes(holder, wish)) deletions.push(delRule(ref, handle));
     return seen;
@@ -64,8 +64,8 @@ function asEntriesAre(nft: NftSocket, wish: NftWish): NftWish {
 }
 
 /** The rules that are ours, and those of other mappings of our ports. */
-function mappingsSeen(nft: NftSocket, { attachment, address, mappings }: NftWish): KernelRule[] {
-  const isOurs = rulesOf(attachment);
+function mappingsSeen(nft: NftSocket, { attachment, isOwn, address, mappings }: NftWish): KernelRule[] {
+  const { userdata: isOurs } = rulesOf(attachment, isOwn);
   const hasPort = comparesPort(mappings.map(({ hostPort }) => hostPort));
   const id = utf8Bytes(attachment.containerId);
   const ref = chainRef(tableOf(address.family), hostports);
@@ -79,10 +79,10 @@ function mappingsSeen(nft: NftSocket, { attachment, address, mappings }: NftWish
 /** Mappings of others that packets for ours meet first. */
 function preceding(
   seen: readonly KernelRule[],
-  { attachment, address, mappings, conditions }: NftWish,
+  { attachment, isOwn, address, mappings, conditions }: NftWish,
 ): { readonly holder: Holder; readonly handle: bigint }[] {
-  const isOurs = rulesOf(attachment);
-  const read = seen.map((rule) => ({ rule, ours: isOurs(rule.userdata), ...mappingOf(rule) }));
+  const isOurs = ruleTest(rulesOf(attachment, isOwn));
+  const read = seen.map((rule) => ({ rule, ours: isOurs(rule), ...mappingOf(rule) }));
   const ownConditions = new Set(conditions.map(textOf));
   const found = new Map<bigint, Holder>();
   for (const mapping of mappingsFor(address.family, mappings)) {
@@ -149,7 +149,7 @@ export function compareNft(
 export function nftRulesAway(
   nft: NftSocket,
   families: readonly Family[],
-  owns: UserdataTest,
+  owns: UserdataTest | RuleTest,
   mention: string,
 ): Request[] {
   return families.flatMap((family) => {

@@ -7,16 +7,15 @@ import { openNftIfThere } from "../../lib/firewall/backend.ts";
 import { findLegacyIptables, isLegacyLoaded } from "../../lib/firewall/iptables/find.ts";
 import { restore } from "../../lib/firewall/iptables/restore.ts";
 import { chainRemoval, optionOf, saveTable, type SavedTable } from "../../lib/firewall/iptables/save.ts";
-import { chainRef } from "../../lib/firewall/plan.ts";
+import { chainRef, type RuleTest } from "../../lib/firewall/plan.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { utf8Bytes } from "../../lib/host/utf8.ts";
-import { equalIps, type Family } from "../../lib/ip/ip.ts";
+import type { Family } from "../../lib/ip/ip.ts";
 import { targetOf } from "../../lib/netlink/nft/expr.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
 import { commentOf } from "../../lib/netlink/nft/xt.ts";
 import type { UserdataTest } from "../../lib/netlink/nft/userdata.ts";
 import { includesBytes } from "../../lib/netlink/wire/bytes.ts";
-import type { Addresses } from "./address.ts";
 import type { Owner } from "./backend.ts";
 import { oneAtATime } from "./lock.ts";
 import { kernelView, savedView, type NatView } from "./nat-view.ts";
@@ -34,6 +33,7 @@ import {
 } from "./names.ts";
 import { nftRulesAway } from "./nft.ts";
 import { hostports, tableOf } from "./nft-plan.ts";
+import type { IsOwn } from "./own.ts";
 
 const families: readonly Family[] = [4, 6];
 
@@ -54,36 +54,24 @@ interface Nat extends NatView {
 /** Which chains of a nat table go, with every jump to them. */
 type Choice = (nat: Nat) => readonly string[];
 
-/**
- * Takes an attachment's rules away. `addresses` are those of its result, where that is known. What fails is added to the
- * faults, and does not keep the rest from going.
- */
-export function removeRules(
-  host: Host,
-  { network, attachment }: Owner,
-  addresses: Addresses | undefined,
-  faults: Faults,
-): void {
+/** Takes an attachment's rules away. What fails is added to the faults, and does not keep the rest from going. */
+export function removeRules(host: Host, { network, attachment, isOwn }: Owner, faults: Faults): void {
   const { containerId } = attachment;
   const [chain, old] = [containerChain, oldContainerChain].map((name) => name(host, network, containerId));
-  removeBoth(host, faults, { owns: rulesOf(attachment), mention: containerId }, (nat) => {
+  removeBoth(host, faults, { owns: rulesOf(attachment, isOwn), mention: containerId }, (nat) => {
     const named = [chain, old].filter((each) => each !== undefined && nat.has(each)) as string[];
     // The network may have had another name when they were made.
-    return named.length > 0 ? named : renamed(nat, containerId, addresses);
+    return named.length > 0 ? named : renamed(nat, containerId, isOwn);
   });
 }
 
-/** A container's chains by the comments that lead there; where its addresses are known, those that lead to one of them. */
-function renamed(nat: Nat, containerId: string, addresses: Addresses | undefined): string[] {
+/** A container's chains by the comments that lead there: those that lead to an address of the attachment. */
+function renamed(nat: Nat, containerId: string, isOwn: IsOwn): string[] {
   const chains = nat
     .jumps(`id: "${containerId}"`)
     .filter(({ comment, chain }) => ownerIn(comment)?.containerId === containerId && isContainerChain(chain))
     .map(({ chain }) => chain);
-  const own = addresses?.[nat.family]?.ip;
-  return [...new Set(chains)].filter(
-    (chain) =>
-      addresses === undefined || nat.targets(chain).some(({ target }) => own !== undefined && equalIps(target, own)),
-  );
+  return [...new Set(chains)].filter((chain) => nat.targets(chain).some(({ target }) => isOwn(target)));
 }
 
 /** Takes away the rules of a network's attachments that are none of the valid. */
@@ -110,7 +98,7 @@ const ways = families.flatMap((family) =>
 function removeBoth(
   host: Host,
   faults: Faults,
-  { owns, mention }: { readonly owns: UserdataTest; readonly mention: string },
+  { owns, mention }: { readonly owns: UserdataTest | RuleTest; readonly mention: string },
   choose: Choice,
 ): void {
   faults.attempt(() => {
