@@ -246,10 +246,12 @@ describe("a plugin's configuration", () => {
     ['{"mode":"c"}', "/mode", "must be equal to one of", 'unknown mode "c"; it is one of a, b'],
     ['{"vlan":1}', "/vlan", undefined, '"vlan" is not valid, got 1'],
   ])("%s, refused at %s: code 7 with the field, the rule and the value", (config, path, rule, message) => {
+    const hint = "correct this value in the network configuration";
     expect(refusal(config, finding(path, rule))).toMatchObject({
       code: 7,
       message,
-      details: "correct this value in the network configuration",
+      // The schema's own words need not name the field.
+      details: path === "/mode" ? `"mode" must be equal to one of, got "c"; ${hint}` : hint,
     });
   });
 

@@ -179,11 +179,20 @@ export function decodeForgiving<const S extends Schema>(
   return decodeMembers(schema.properties ?? {}, tree, "", forgive) as FromSchema<S>;
 }
 
-function refusal(
+interface Refused {
+  readonly path: string;
+  readonly rule: Schema | undefined;
+  readonly message: string;
+  /** The value, as JSON. */
+  readonly got: string;
+}
+
+/** Where in a configuration the validator found a fault. */
+function refusedAt(
   schema: Schema,
   value: unknown,
   { instancePath, message = "is not valid" }: { instancePath: string; message?: string },
-): string {
+): Refused {
   let at: unknown = value;
   let rule: Schema | undefined = schema;
   let path = "";
@@ -193,9 +202,13 @@ function refusal(
     rule = isIndex ? rule?.items : rule?.properties?.[step];
     path += isIndex ? `[${step}]` : path === "" ? step : `.${step}`;
   }
-  const got = JSON.stringify(at);
-  return rule?.errorText?.replace("{value}", got) ?? `"${path}" ${message}, got ${got}`;
+  const wanted = rule?.enum === undefined ? message : `must be one of ${rule.enum.join(", ")}`;
+  return { path, rule, message: wanted, got: JSON.stringify(at) };
 }
+
+const refusal = ({ path, message, got }: Refused): string => `"${path}" ${message}, got ${got}`;
+
+const inOwnWords = ({ rule, got }: Refused): string | undefined => rule?.errorText?.replace("{value}", got);
 
 /** Decodes and validates a plugin's configuration. Throws a CniError (7) that names the field, the value, and the rule. */
 export function readConfig<const S extends Schema>(
@@ -215,7 +228,11 @@ export function readConfig<const S extends Schema>(
   }
   if (!validate(value)) {
     const [first = { instancePath: "" }] = validate.errors ?? [];
-    throw new CniError("invalidConfig", refusal(schema, value, first), {
+    const refused = refusedAt(schema, value, first);
+    const reason = inOwnWords(refused);
+    // Words of the schema's own, which Go's plugins have, too, need not name the field.
+    throw new CniError("invalidConfig", reason ?? refusal(refused), {
+      ...(reason === undefined ? {} : { details: refusal(refused) }),
       hint: "correct this value in the network configuration",
     });
   }

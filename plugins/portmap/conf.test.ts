@@ -78,6 +78,15 @@ describe("options", () => {
   ])("%j is refused", async (conf, message) => {
     expect((await refusalOf(() => read(conf))).message).toBe(message);
   });
+
+  test.each([
+    [{ backend: "ipvs" }, '"backend" must be one of iptables, nftables, got "ipvs"'],
+    [{ markMasqBit: 32 }, '"markMasqBit" must be <= 31, got 32'],
+    [mapped(web, { ...web, hostPort: 70000 }), '"runtimeConfig.portMappings[1].hostPort" must be <= 65535, got 70000'],
+  ])("%j: where Go's words do not, the details name the field and the value", async (conf, details) => {
+    const hint = "correct this value in the network configuration";
+    expect((await refusalOf(() => read(conf))).details).toBe(`${details}; ${hint}`);
+  });
 });
 
 describe("conditions in nft's words", () => {

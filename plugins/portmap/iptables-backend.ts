@@ -153,10 +153,22 @@ function ensureByWords(host: Host, task: Task, judge: Judge): void {
       return;
     } catch (error) {
       const now = lines.join("\n");
-      if (attempt === attempts || now === before) throw error;
+      if (attempt === attempts || now === before) throw ofConditions(task.wish, error);
       before = now;
     }
   }
+}
+
+/** Where iptables has stopped at a rule with conditions these are to blame: all else in it is ours. */
+function ofConditions({ conditions, address }: IptablesWish, error: unknown): unknown {
+  if (conditions.length === 0 || !(error instanceof CniError) || !error.details.includes(` is -A ${entryChain} `))
+    return error;
+  const field = `conditionsV${address.ip.family}`;
+  return new CniError("invalidConfig", `"${field}" ${JSON.stringify(conditions)}: ${error.message}`, {
+    cause: error,
+    details: error.details,
+    hint: "give matches that `iptables -A` understands, each word as one string",
+  });
 }
 
 function linesOf({ wish }: Task, there: SavedTable, judge: Judge): string[] {

@@ -235,7 +235,16 @@ function describe4(variant: Variant): void {
         verb: "ADD",
         conf: on.after(conf([web], { conditionsV4: ["-s", "x\ny"] })),
       });
-      expect(refused.code).not.toBe(0);
+      expect(refused.code).toBe(7);
+      const unheardOf = await on.runtime.refusal({
+        ...check,
+        verb: "ADD",
+        conf: on.after(conf([web], { conditionsV4: ["--bogus"] })),
+      });
+      expect([unheardOf.code, unheardOf.message]).toEqual([
+        7,
+        expect.stringMatching(/^"conditionsV4" \["--bogus"\]: .*bogus/),
+      ]);
       expect((await saved(variant, 4)).join()).not.toContain(chain);
     });
 
