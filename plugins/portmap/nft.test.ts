@@ -357,6 +357,18 @@ describeWith(["cell", "ip", "nft"], "portmap over nftables", () => {
     expect((await on.runtime.refusal(check)).message).toBe("net/ipv4/conf/br0/route_localnet is not 1");
   });
 
+  test("CHECK of thousands of ports grows no faster than their ADD", async () => {
+    const asked = conf(Array.from({ length: 16_000 }, (_, at) => ({ hostPort: 10_000 + at, containerPort: 80 })));
+    const timed = async (call: () => Promise<unknown>) => {
+      const since = performance.now();
+      await call();
+      return performance.now() - since;
+    };
+    const added = await timed(() => on.add(asked));
+    const checked = await timed(() => on.runtime.call({ verb: "CHECK", netns: on.pods.a, conf: on.after(asked) }));
+    expect(checked).toBeLessThan(4 * added);
+  });
+
   test("UDP flows that were there before the mapping come to it, and end with it", async () => {
     // The rules make the kernel keep track of flows at all.
     await on.add(conf([web]), { pod: "b", containerId: "c1", ips: ["10.1.0.6/24", "fd00:1::6/64"] });

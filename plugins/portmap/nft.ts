@@ -82,17 +82,27 @@ function preceding(
   { attachment, isOwn, address, mappings, conditions }: NftWish,
 ): { readonly holder: Holder; readonly handle: bigint }[] {
   const isOurs = ruleTest(rulesOf(attachment, isOwn));
-  const read = seen.map((rule) => ({ rule, ours: isOurs(rule), ...mappingOf(rule) }));
+  // There may be thousands of both.
+  const byPort = new Map<number, { rule: KernelRule; ours: boolean; holder: Holder; condition: string }[]>();
+  for (const rule of seen) {
+    const { holder, condition } = mappingOf(rule);
+    if (holder === undefined) continue;
+    const { hostPort } = holder.port;
+    const there = byPort.get(hostPort);
+    const each = { rule, ours: isOurs(rule), holder, condition };
+    if (there === undefined) byPort.set(hostPort, [each]);
+    else there.push(each);
+  }
   const ownConditions = new Set(conditions.map(textOf));
   const found = new Map<bigint, Holder>();
   for (const mapping of mappingsFor(address.family, mappings)) {
-    const reaches = ({ holder }: (typeof read)[number]) => holder !== undefined && isSamePort(holder.port, mapping);
-    const own = read.findIndex((each) => each.ours && reaches(each));
-    for (const each of read.slice(0, own < 0 ? undefined : own)) {
+    for (const { rule, ours, holder, condition } of byPort.get(mapping.hostPort) ?? []) {
+      if (!isSamePort(holder.port, mapping)) continue;
+      if (ours) break;
       // Another attachment of this container is nobody else.
-      if (each.holder === undefined || each.holder.containerId === attachment.containerId || !reaches(each)) continue;
+      if (holder.containerId === attachment.containerId) continue;
       // One for other packets than ours leaves ours alone.
-      if (each.condition === "" || ownConditions.has(each.condition)) found.set(each.rule.handle, each.holder);
+      if (condition === "" || ownConditions.has(condition)) found.set(rule.handle, holder);
     }
   }
   return Array.from(found, ([handle, holder]) => ({ handle, holder }));
