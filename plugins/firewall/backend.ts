@@ -3,12 +3,12 @@ import { CniError } from "../../lib/cni/error.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
 import { automaticBackend, type Backend } from "../../lib/firewall/backend.ts";
 import type { Host } from "../../lib/host/host.ts";
-import type { Ip } from "../../lib/ip/ip.ts";
+import { equalIps, type Ip } from "../../lib/ip/ip.ts";
 import type { FirewallConf } from "./conf.ts";
 import { signOfFirewalld } from "./firewalld.ts";
 import { compareByIptables, ensureByIptables } from "./iptables.ts";
 import { compareByNft, ensureByNft } from "./nft.ts";
-import { note, noted, notedFor } from "./records.ts";
+import { isOwnerGone, note, noted, notedFor } from "./records.ts";
 import { removeAddresses } from "./remove.ts";
 import type { Wish } from "./wish.ts";
 
@@ -39,9 +39,14 @@ export const missingRules = (host: Host, backend: Backend, wish: Wish): string[]
 
 /**
  * Takes away an attachment's rules from both backends: those of the addresses that are noted as its own, and of `known`
- * ones that are not noted as another's. Throws a CniError.
+ * ones that are not noted as those of another that is still there. Throws a CniError.
  */
 export function removeRules(host: Host, attachment: Attachment, known: readonly Ip[]): void {
   const own = notedFor(host, attachment).map(({ ip }) => ip);
-  removeAddresses(host, [...own, ...known.filter((ip) => noted(host, ip) === undefined)]);
+  const free = known.filter((ip) => {
+    if (own.some((each) => equalIps(each, ip))) return false;
+    const owner = noted(host, ip);
+    return owner === undefined || isOwnerGone(host, owner);
+  });
+  removeAddresses(host, [...own, ...free]);
 }

@@ -67,6 +67,12 @@ const call = (verb: string, conf: object, more: Partial<Call> = {}) =>
   runtime.call({ verb, conf, netns: "/none", searchPath: path.path, ...more });
 const refusal = (verb: string, conf: object): Promise<CniError> =>
   runtime.refusal({ verb, conf, netns: "/none", searchPath: path.path });
+/** The netns of a container that has its link; its path. */
+async function pod(): Promise<string> {
+  const netns = await node.container("pod");
+  await node.run("ip", "-n", netns.replace("/run/netns/", ""), "link", "add", "eth0", "type", "bridge");
+  return netns;
+}
 /** Calls of which it is known what they started. */
 function spawning(): { started: string[]; over: Pick<typeof sys, "spawn"> } {
   const started: string[] = [];
@@ -242,8 +248,9 @@ for (const variant of ["nft", "legacy"] as const)
     });
 
     test("DEL leaves the rules of whoever has the address by now", async () => {
+      const netns = await pod();
       await call("ADD", after(), { containerId: "old" });
-      await call("ADD", after(), { containerId: "new" });
+      await call("ADD", after(), { containerId: "new", netns });
       await call("DEL", after(), { containerId: "old" });
       expect(await passing()).toHaveLength(4);
       await call("DEL", after(), { containerId: "new" });
@@ -267,6 +274,17 @@ for (const variant of ["nft", "legacy"] as const)
         }
       },
     );
+
+    test.each(["link", "netns"])("a note of somebody whose %s is gone keeps no rule", async (what) => {
+      const netns = await pod();
+      await call("ADD", after(), { containerId: "noted", netns });
+      await call("DEL", after(), { containerId: "by-go" });
+      expect(await passing()).toHaveLength(4);
+      const name = netns.replace("/run/netns/", "");
+      await node.run("ip", ...(what === "link" ? ["-n", name, "link", "del", "eth0"] : ["netns", "del", name]));
+      await call("DEL", after(), { containerId: "by-go" });
+      expect([await passing(), noted()]).toEqual([[], []]);
+    });
 
     test("DEL without iptables is done, where nothing can be", async () => {
       rmSync(`${path.path}/iptables`);
@@ -412,7 +430,7 @@ describeWith(["cell", "ip", "nft"], "firewall over nftables", () => {
 
   test("an address says whose it is now; a late DEL of whose it was leaves it", async () => {
     await call("ADD", after({ backend }), { containerId: "old" });
-    await call("ADD", after({ backend }), { containerId: "new" });
+    await call("ADD", after({ backend }), { containerId: "new", netns: await pod() });
     expect((await passing()).join()).toMatch(/id: new.*id: new/);
     await call("DEL", after({ backend }), { containerId: "old" });
     expect(await passing()).toHaveLength(2);

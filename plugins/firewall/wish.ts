@@ -11,6 +11,8 @@ export const families: readonly Family[] = [4, 6];
 /** Whose rules they are: one attachment to one network. */
 export interface Owner extends Attachment {
   readonly network: string;
+  /** CNI_NETNS of ADD; "" where a note does not say. */
+  readonly netns: string;
 }
 
 /** A bridge that is kept apart from others of its kind. */
@@ -27,14 +29,6 @@ export interface Wish {
   readonly isolation: Isolation | undefined;
 }
 
-export const ownerOf = ({
-  network,
-  attachment,
-}: Pick<AttachmentRequest<unknown>, "network" | "attachment">): Owner => ({
-  network,
-  ...attachment,
-});
-
 export const addressesIn = ({ ips }: Result): Ip[] =>
   ips.map(({ address }) => address.ip).filter((ip, at, all) => all.findIndex((other) => equalIps(other, ip)) === at);
 
@@ -48,7 +42,7 @@ export function wishOf(request: AttachmentRequest<FirewallConf>): Wish & { reado
     });
   return {
     before,
-    owner: ownerOf(request),
+    owner: { network: request.network, netns: request.netns, ...request.attachment },
     addresses: addressesIn(before),
     adminChain: conf.adminChain,
     isolation:
