@@ -10,7 +10,7 @@ import { wishOf } from "./wish.ts";
 
 /** Lets the addresses of the result before it pass, and passes that on. Without addresses it looks at nothing. */
 export async function add(request: AttachmentRequest<FirewallConf>, host: Host): Promise<Result> {
-  const { before, ...wish } = wishOf(request);
+  const { before, ...wish } = wishOf(request, host);
   if (wish.addresses.length === 0) return before;
   const backend = chooseBackend(request.conf, host);
   const undo = new Undo();

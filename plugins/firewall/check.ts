@@ -11,7 +11,7 @@ import { wishOf } from "./wish.ts";
 
 /** Throws a CniError that names every difference. Makes nothing. */
 export function check(request: AttachmentRequest<FirewallConf>, host: Host): void {
-  const wish = wishOf(request);
+  const wish = wishOf(request, host);
   if (wish.addresses.length === 0) return;
   const missing = missingRules(host, chooseBackend(request.conf, host), wish);
   const taken = wish.addresses.flatMap((ip) => {

@@ -1,9 +1,10 @@
-// What an attachment is to have, out of the result before it and the configuration. Pure.
+// What an attachment is to have, out of the result before it and the configuration.
 import { CniError } from "../../lib/cni/error.ts";
 import type { Attachment, AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result } from "../../lib/cni/result.ts";
-import { utf8Bytes } from "../../lib/host/utf8.ts";
+import type { Host } from "../../lib/host/host.ts";
 import { equalIps, type Family, type Ip } from "../../lib/ip/ip.ts";
+import { bridgeOf } from "./bridge.ts";
 import type { FirewallConf, IngressPolicy } from "./conf.ts";
 
 export const families: readonly Family[] = [4, 6];
@@ -32,9 +33,9 @@ export interface Wish {
 export const addressesIn = ({ ips }: Result): Ip[] =>
   ips.map(({ address }) => address.ip).filter((ip, at, all) => all.findIndex((other) => equalIps(other, ip)) === at);
 
-/** Reads the wish out of a request that must have a result before it. */
-export function wishOf(request: AttachmentRequest<FirewallConf>): Wish & { readonly before: Result } {
-  const { conf } = request;
+/** Reads the wish out of a request that must have a result before it. Throws a CniError. */
+export function wishOf(request: AttachmentRequest<FirewallConf>, host: Host): Wish & { readonly before: Result } {
+  const { adminChain, ingressPolicy } = request.conf;
   const before = request.prevResult();
   if (before === undefined)
     throw new CniError("invalidConfig", "missing prevResult from earlier plugin", {
@@ -44,32 +45,8 @@ export function wishOf(request: AttachmentRequest<FirewallConf>): Wish & { reado
     before,
     owner: { network: request.network, netns: request.netns, ...request.attachment },
     addresses: addressesIn(before),
-    adminChain: conf.adminChain,
+    adminChain,
     isolation:
-      conf.ingressPolicy === "open" ? undefined : { bridge: bridgeOf(before, conf), policy: conf.ingressPolicy },
+      ingressPolicy === "open" ? undefined : { bridge: bridgeOf(host, before, ingressPolicy), policy: ingressPolicy },
   };
-}
-
-/** IFNAMSIZ of linux/if.h, without the zero. */
-const maxNameBytes = 15;
-
-/** The bridge is the first link of a result, as the bridge plugin writes it. */
-function bridgeOf({ interfaces: [first] }: Result, { ingressPolicy }: FirewallConf): string {
-  const hint = 'put "firewall" behind "bridge" in the list, or set "ingressPolicy" to open';
-  if (first === undefined)
-    throw new CniError(
-      "invalidConfig",
-      `interface needs to be set for ingress policy "${ingressPolicy}", make sure to chain "firewall" plugin with "bridge"`,
-      { hint },
-    );
-  if (first.name === "") throw new CniError("invalidConfig", "got empty bridge name", { hint });
-  if (utf8Bytes(first.name).length > maxNameBytes)
-    throw new CniError(
-      "invalidConfig",
-      `"${first.name}" is no name of a bridge: it has more than ${maxNameBytes} bytes`,
-      {
-        hint,
-      },
-    );
-  return first.name;
 }
