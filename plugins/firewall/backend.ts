@@ -7,7 +7,7 @@ import { equalIps, type Ip } from "../../lib/ip/ip.ts";
 import type { FirewallConf } from "./conf.ts";
 import { signOfFirewalld } from "./firewalld.ts";
 import { compareByIptables, ensureByIptables } from "./iptables.ts";
-import { compareByNft, ensureByNft } from "./nft.ts";
+import { closedByOthers, compareByNft, ensureByNft } from "./nft.ts";
 import { isOwnerGone, note, noted, notedFor } from "./records.ts";
 import { removeAddresses } from "./remove.ts";
 import type { Wish } from "./wish.ts";
@@ -36,6 +36,10 @@ export function ensureRules(host: Host, backend: Backend, wish: Wish): void {
 
 export const missingRules = (host: Host, backend: Backend, wish: Wish): string[] =>
   backend === "iptables" ? compareByIptables(host, wish) : compareByNft(host, wish);
+
+/** Chains of others that drop the container's packets whatever its rules accept, as far as that is certain. */
+export const closedChains = (host: Host, backend: Backend, { addresses }: Wish): string[] =>
+  backend === "iptables" ? [] : closedByOthers(host, addresses);
 
 /**
  * Takes away an attachment's rules from both backends: those of the addresses that are noted as its own, and of `known`

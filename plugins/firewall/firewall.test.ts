@@ -54,6 +54,7 @@ let runtime: Runtime;
 let path: ReturnType<typeof pathWith>;
 async function open(variant: Variant | "none"): Promise<void> {
   node = await makeNode();
+  await node.run("ip", "link", "add", "cni0", "type", "bridge");
   runtime = makeRuntime(node, firewall);
   path = pathWith(variant);
   rmSync(records, { recursive: true, force: true });
@@ -150,6 +151,14 @@ for (const variant of ["nft", "legacy"] as const)
       ]);
     });
 
+    test("a policy is about the bridge, wherever in the result it stands", async () => {
+      const conf = after({ ingressPolicy: "isolated" }, ["10.1.0.5/24"]);
+      const [bridge, ...others] = conf.prevResult.interfaces;
+      const interfaces = [{ name: "lo" }, ...others, bridge];
+      await call("ADD", { ...conf, prevResult: { ...conf.prevResult, interfaces } });
+      await call("CHECK", conf);
+    });
+
     type Broken = readonly [what: string, command: string, message: string];
     const broken: readonly Broken[] = [
       ["the way from the hook", "-D FORWARD 2", `-A FORWARD ${comment("CNI firewall plugin rules")}`],
@@ -222,7 +231,6 @@ for (const variant of ["nft", "legacy"] as const)
 
     test.each(["DEL", "GC"])("%s takes the policy of a bridge that is gone, and of no other", async (verb) => {
       const conf = after({ ingressPolicy: "isolated" });
-      await node.run("ip", "link", "add", "cni0", "type", "bridge");
       await call("ADD", conf);
       await call(verb, verb === "GC" ? gcConf() : conf);
       const whole = [`-A FORWARD ${both} -j CNI-ISOLATION-STAGE-1`, ...way(), ...isolation("isolated")];
@@ -440,7 +448,6 @@ describeWith(["cell", "ip", "nft"], "firewall over nftables", () => {
   });
 
   test("policies of bridges that are gone go", async () => {
-    await node.run("ip", "link", "add", "cni0", "type", "bridge");
     const conf = after({ backend, ingressPolicy: "isolated" });
     await call("ADD", conf);
     await call("DEL", conf);
@@ -453,9 +460,18 @@ describeWith(["cell", "ip", "nft"], "firewall over nftables", () => {
   test("a chain of another's that drops is told of", async () => {
     await nft("add table ip other; add chain ip other f { type filter hook forward priority 5; policy drop; }");
     await call("ADD", after({ backend }));
-    expect(runtime.stderr()).toBe(
-      "firewall: what nft chain ip other f does not accept it drops, whatever inet cni_firewall accepts\n",
+    const told = "firewall: what nft chain ip other f does not accept it drops, whatever inet cni_firewall accepts\n";
+    expect(runtime.stderr()).toBe(told);
+    await call("STATUS", { cniVersion: "1.1.0", backend });
+    expect(runtime.stderr()).toBe(told);
+    // Without a rule it is certain to drop them, where it sees them.
+    expect((await refusal("CHECK", after({ backend }))).message).toBe(
+      "nft chain ip other f drops whatever is forwarded",
     );
+    await call("ADD", after({ backend }, ["fd00:1::6/64"]), { containerId: "c1" });
+    await call("CHECK", after({ backend }, ["fd00:1::6/64"]), { containerId: "c1" });
+    await nft("add rule ip other f ip saddr 10.1.0.0/24 accept");
+    await call("CHECK", after({ backend }));
   });
 
   test("every system call of every verb refused, or the last one", { timeout }, async () => {
@@ -534,6 +550,20 @@ describeWith(["cell", "ip", "nft", "iptables"], "firewall refuses", () => {
       7,
       'interface needs to be set for ingress policy "isolated"',
     ],
+    ...[
+      [{ name: "lo" }, { name: "eth0", sandbox: "/none" }],
+      [{ name: "cni0", sandbox: "/none" }],
+      [{ name: "" }, { name: "no-bridge-is-called-so" }, { name: "absent" }],
+    ].map((interfaces): [object, number, string] => [
+      {
+        ...after({ ingressPolicy: "isolated" }),
+        prevResult: { cniVersion: "1.1.0", interfaces, ips: [{ address: "10.1.0.5/24" }] },
+      },
+      7,
+      `"ingressPolicy" "isolated" keeps bridges apart, and no link of the result on the node is a bridge: ${
+        interfaces.flatMap((each) => ("sandbox" in each ? [] : [JSON.stringify(each.name)])).join(", ") || "none"
+      }`,
+    ]),
   ])("%j: %i, %s", async (conf, code, text) => {
     const error = await refusal("ADD", conf);
     expect([error.code, error.message]).toEqual([code, expect.stringContaining(text)]);

@@ -7,7 +7,7 @@ import { nftablesComment } from "../../lib/firewall/masquerade/names.ts";
 import type { Plan, PlannedChain } from "../../lib/firewall/plan.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { equalIps, formatIp, ipBytes, ipFromBytes, type Family, type Ip } from "../../lib/ip/ip.ts";
-import { chainName, type Base } from "../../lib/netlink/nft/chain.ts";
+import { chainName, type Base, type Chain } from "../../lib/netlink/nft/chain.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
 import type { Rule } from "../../lib/netlink/nft/phrase.ts";
 import { addElements, delElements, type SetRef } from "../../lib/netlink/nft/set.ts";
@@ -80,13 +80,32 @@ function withNft<T>(host: Host, body: (nft: NftSocket) => T): T {
   }
 }
 
-/** Makes what is missing, and says which chains of others would drop what it accepts. */
+/** Makes what is missing, and tells of chains of others that drop what it accepts. */
 export const ensureByNft = (host: Host, wish: Wish): void =>
   withNft(host, (nft) => {
     const comment = nftablesComment(host, wish.owner);
     nft.update(() => [...changesFor(nft, planOf(wish)), ...elementChanges(nft, wish.addresses, comment)]);
-    for (const chain of droppingElsewhere(nft))
-      host.log(`firewall: what nft chain ${chain} does not accept it drops, whatever ${tableName(nftTable)} accepts`);
+    tellOfDropping(host, nft);
+  });
+
+/** Logs the chains of others that drop what ours accepts and they do not. */
+export function tellOfDropping(host: Host, nft: NftSocket): void {
+  for (const chain of droppingElsewhere(nft))
+    host.log(
+      `firewall: what nft chain ${chainName(chain)} does not accept it drops, whatever ${tableName(nftTable)} accepts`,
+    );
+}
+
+/**
+ * The chains of others that drop every packet of these addresses. Of one with rules nobody can tell what they make of
+ * it; one without any accepts nothing.
+ */
+export const closedByOthers = (host: Host, addresses: readonly Ip[]): string[] =>
+  withNft(host, (nft) => {
+    const seen = new Set(["inet", ...addresses.map(({ family }) => (family === 4 ? "ip" : "ip6"))]);
+    return droppingElsewhere(nft)
+      .filter((chain) => seen.has(chain.family) && nft.rule.list(chain).length === 0)
+      .map(chainName);
   });
 
 /** Adds addresses to their sets; one that has another's comment gets ours. */
@@ -146,10 +165,9 @@ export const elementsAway = (nft: NftSocket, addresses: readonly Ip[]): Request[
     );
   });
 
-function droppingElsewhere(nft: NftSocket): string[] {
+function droppingElsewhere(nft: NftSocket): Chain[] {
   const tables = nft.table.list().filter((table) => tableName(table) !== tableName(nftTable));
   return tables
     .flatMap((table) => nft.chain.list(table))
-    .filter((chain) => chain.base?.hook === "forward" && chain.base.policy === "drop")
-    .map(chainName);
+    .filter(({ base }) => base?.hook === "forward" && base.policy === "drop");
 }

@@ -1,4 +1,5 @@
-// STATUS: an ADD could make its rules, and note whose they are.
+// STATUS: an ADD could make its rules, and note whose they are. A chain of another's that drops what they accept is told of
+// and no more: what stays within a bridge may pass all the same, and a node that is not ready gets no container at all.
 import { toCniError } from "../../lib/cni/boundary.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Request } from "../../lib/cni/plugin.ts";
@@ -7,6 +8,7 @@ import { isIptablesUsable, openNftIfThere } from "../../lib/firewall/backend.ts"
 import type { Host } from "../../lib/host/host.ts";
 import { chooseBackend } from "./backend.ts";
 import type { FirewallConf } from "./conf.ts";
+import { tellOfDropping } from "./nft.ts";
 import { directory } from "./records.ts";
 
 /** Throws a CniError (50) where the backend is none that this node has, or no note can be written. */
@@ -30,6 +32,11 @@ function chosen(conf: FirewallConf, host: Host): ReturnType<typeof chooseBackend
 
 function isNftThere(host: Host): boolean {
   const nft = openNftIfThere(host);
-  nft?.close();
-  return nft !== undefined;
+  if (nft === undefined) return false;
+  try {
+    tellOfDropping(host, nft);
+  } finally {
+    nft.close();
+  }
+  return true;
 }
