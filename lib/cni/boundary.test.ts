@@ -65,7 +65,19 @@ describe("whatever went wrong is one error object", () => {
     },
   );
 
-  test.each([["text"], [undefined], [null], [7]])("even %j, thrown", (thrown) => {
+  test.each([null, Object.assign(new Error("out of memory"), { name: "InternalError" })])(
+    "%s is what the engine throws when it has no more memory",
+    (thrown) => {
+      expect(told(thrown)).toEqual({
+        code: 999,
+        message: "out of memory: this call needs more than a plugin may use",
+        details: "ask for less in one call: ports and rules are what there can be tens of thousands of",
+        stderr: "",
+      });
+    },
+  );
+
+  test.each([["text"], [undefined], [7]])("even %j, thrown", (thrown) => {
     expect(told(thrown)).toMatchObject({ code: 999, message: String(thrown) });
   });
 });

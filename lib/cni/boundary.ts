@@ -5,6 +5,10 @@ import { CniError } from "./error.ts";
 
 const netlinkName = "NetlinkError";
 
+/** As the engine throws it; it throws null where there is no memory left to say so in. */
+const isOutOfMemory = (error: unknown): boolean =>
+  error === null || (error instanceof Error && error.name === "InternalError" && error.message === "out of memory");
+
 /** Refusals that a later try may not meet: somebody else held what we need. */
 const isPassing = (error: unknown): boolean =>
   isErrno(error, "EBUSY", "ETXTBSY", "EAGAIN", "ENOBUFS", "ENOMEM", "EMFILE", "ENFILE");
@@ -12,6 +16,10 @@ const isPassing = (error: unknown): boolean =>
 /** What goes wrong between us and the kernel, as CNI says it. Errors that nobody foresaw are 999, their cause on standard error. */
 export function toCniError(error: unknown, host: Host): CniError {
   if (error instanceof CniError) return error;
+  if (isOutOfMemory(error))
+    return new CniError("internal", "out of memory: this call needs more than a plugin may use", {
+      hint: "ask for less in one call: ports and rules are what there can be tens of thousands of",
+    });
   if (!(error instanceof Error))
     return new CniError("internal", String(error), { hint: "this is a defect in the plugin" });
   const system = error as Partial<SystemError>;

@@ -7,7 +7,7 @@ import { targetOf } from "../netlink/nft/expr.ts";
 import type { ChainRef } from "../netlink/nft/message.ts";
 import type { NftSocket } from "../netlink/nft/open.ts";
 import type { Rule } from "../netlink/nft/phrase.ts";
-import { delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
+import { decodeRule, delRule, userdataOf, type KernelRule } from "../netlink/nft/rule.ts";
 import { addSet } from "../netlink/nft/set.ts";
 import { addTable, tableName } from "../netlink/nft/table.ts";
 import { includesBytes } from "../netlink/wire/bytes.ts";
@@ -16,7 +16,6 @@ import { changesOf, differenceOf, mattersTo, missingText } from "./difference.ts
 import {
   chainRef,
   checkPlace,
-  ruleTest,
   userdataTestOf,
   type OwnedRules,
   type Plan,
@@ -111,26 +110,32 @@ export function changesAway(nft: NftSocket, { rules = [], chains = [], ...table 
   return [
     ...rules.flatMap(({ chain, ...which }) => {
       const ref = chainRef(table, chain);
-      return ("owns" in which ? owned(nft, ref, which) : jumping(nft, ref, which.to, there)).map(({ handle }) =>
-        delRule(ref, handle),
-      );
+      const handles = "owns" in which ? owned(nft, ref, which) : jumping(nft, ref, which.to, there);
+      return handles.map((handle) => delRule(ref, handle));
     }),
     ...there.map(delChain),
   ];
 }
 
-function owned(nft: NftSocket, ref: ChainRef, { owns, mention }: Omit<OwnedRules, "chain">): KernelRule[] {
+function owned(nft: NftSocket, ref: ChainRef, { owns, mention }: Omit<OwnedRules, "chain">): bigint[] {
   const test = userdataTestOf(owns);
   const text = mention === undefined ? undefined : utf8Bytes(mention);
-  return nft.rule
-    .list(ref, (payload) => test(userdataOf(payload)), text && ((bytes) => includesBytes(bytes, text)))
-    .filter(ruleTest(owns));
+  const whole = typeof owns === "object" && "whole" in owns ? owns.whole : undefined;
+  const isWhole = (rule: KernelRule | undefined) => rule !== undefined && whole?.(rule) !== false;
+  return nft.rule.handles(
+    ref,
+    (payload) => test(userdataOf(payload)) && (whole === undefined || isWhole(decodeRule(payload))),
+    text && ((bytes) => includesBytes(bytes, text)),
+  );
 }
 
 /** The rules of a chain that jump to another; none where that is not there, since nothing can jump to it. */
-function jumping(nft: NftSocket, ref: ChainRef, to: string, there: readonly ChainRef[]): KernelRule[] {
+function jumping(nft: NftSocket, ref: ChainRef, to: string, there: readonly ChainRef[]): bigint[] {
   if (!there.some(({ chain }) => chain === to)) return [];
   const name = utf8Bytes(`${to}\0`);
   const isNamed = (bytes: Uint8Array) => includesBytes(bytes, name);
-  return nft.rule.list(ref, isNamed, isNamed).filter(({ exprs }) => targetOf(exprs) === to);
+  return nft.rule
+    .list(ref, isNamed, isNamed)
+    .filter(({ exprs }) => targetOf(exprs) === to)
+    .map(({ handle }) => handle);
 }

@@ -87,7 +87,7 @@ export function changesOf(ref: ChainRef, { missing, surplus }: Difference, first
     ...surplus.map(({ handle }) => delRule(ref, handle)),
     ...missing.map(({ rule, before }) =>
       addRule(ref, {
-        exprs: exprsOf(ref.family, rule),
+        exprs: () => exprsOf(ref.family, rule),
         comment: rule.iptables === true ? undefined : rule.comment,
         mark: rule.mark,
         protocol: rule.iptables === true ? protocolOf(rule) : undefined,

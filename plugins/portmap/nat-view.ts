@@ -35,12 +35,11 @@ export function preceding(
 ): { readonly chain: string; readonly holder: Holder }[] {
   const entries = view.entries(mappings.map(({ hostPort }) => hostPort));
   const at = entries.findIndex(({ chain }) => chain === own);
+  const byPort = Map.groupBy(mappingsFor(family, mappings), ({ hostPort }) => hostPort);
   const found = new Map<string, Holder>();
   for (const { protocol, ports, chain, comment } of entries.slice(0, at < 0 ? undefined : at)) {
     if (found.has(chain)) continue;
-    const ours = mappingsFor(family, mappings).filter(
-      (each) => each.protocol === protocol && ports.includes(each.hostPort),
-    );
+    const ours = ports.flatMap((port) => byPort.get(port) ?? []).filter((each) => each.protocol === protocol);
     if (ours.length === 0) continue;
     const held = view.targets(chain).find(({ port }) => ours.some((each) => isSamePort(each, port)));
     if (held !== undefined) found.set(chain, { ...held, containerId: ownerIn(comment)?.containerId ?? comment });

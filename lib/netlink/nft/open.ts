@@ -22,7 +22,7 @@ import {
   type NftFamily,
   type TableRef,
 } from "./message.ts";
-import { decodeRule, listRules, type KernelRule } from "./rule.ts";
+import { decodeRule, handleOf, listRules, type KernelRule } from "./rule.ts";
 import { decodeElements, decodeSet, listElements, listSets, type Element, type NftSet, type SetRef } from "./set.ts";
 import { decodeTable, getTable, listTables, type Table } from "./table.ts";
 
@@ -68,6 +68,12 @@ export interface NftSocket {
       wanted?: (payload: Uint8Array) => boolean,
       mention?: (bytes: Uint8Array) => boolean,
     ): KernelRule[];
+    /** The same of a chain, for who only deletes them. */
+    handles(
+      ref: ChainRef,
+      wanted: (payload: Uint8Array) => boolean,
+      mention?: (bytes: Uint8Array) => boolean,
+    ): bigint[];
   };
   set: {
     list(ref: TableRef): NftSet[];
@@ -170,6 +176,8 @@ export function openNft(host: Host, netns?: Netns): NftSocket {
     rule: {
       list: (ref, wanted = () => true, mention = undefined) =>
         dump(listRules(ref), (payload) => (wanted(payload) ? decodeRule(payload) : undefined), mention),
+      handles: (ref, wanted, mention) =>
+        dump(listRules(ref), (payload) => (wanted(payload) ? handleOf(payload) : undefined), mention),
     },
     set: {
       list: (ref) => dump(listSets(ref), decodeSet),

@@ -36,7 +36,8 @@ export interface KernelRule extends ChainRef {
 }
 
 export interface NewRule {
-  readonly exprs: readonly Expr[];
+  /** Where they are made only when they are sent, those of ten thousand rules are never all there at once. */
+  readonly exprs: readonly Expr[] | (() => readonly Expr[]);
   readonly comment?: string | undefined;
   /** Beside the comment, for us alone: `markIn` finds it in the user data. */
   readonly mark?: string | undefined;
@@ -50,7 +51,6 @@ export interface NewRule {
 
 /** Adds a rule; ENOENT where its chain, or one it jumps to, is missing. */
 export function addRule(ref: ChainRef, { exprs, comment, mark, protocol, before, first = false }: NewRule): Request {
-  const userdata = ruleData(comment, mark);
   return change(
     {
       operation: `add rule ${chainName(ref)}`,
@@ -62,8 +62,8 @@ export function addRule(ref: ChainRef, { exprs, comment, mark, protocol, before,
           chain: ref.chain,
           compat: protocol === undefined ? undefined : { protocol, flags: 0 },
           position: before,
-          exprs: { elem: exprs },
-          userdata,
+          exprs: { elem: typeof exprs === "function" ? exprs() : exprs },
+          userdata: ruleData(comment, mark),
         }),
       set: ruleAttrs,
     },
@@ -116,6 +116,12 @@ export function decodeRule(payload: Uint8Array): KernelRule | undefined {
     userdata,
   };
 }
+
+const handleAttrs = attrSet("NFTA_RULE", { handle: [3, be64] });
+
+/** The handle in NFT_MSG_NEWRULE: all that it takes to delete a rule. */
+export const handleOf = (payload: Uint8Array): bigint =>
+  need(handleAttrs.decode(payload, nfgenmsgBytes).handle, "NFTA_RULE.handle");
 
 /** The user data of NFT_MSG_NEWRULE: a tenth of the work of the whole. */
 export const userdataOf = (payload: Uint8Array): Uint8Array | undefined =>

@@ -160,9 +160,7 @@ export class Conversation {
    */
   transact(requests: readonly Request[]): void {
     const lastAck = requests.findLastIndex(({ flags }) => (flags & NLM_F_ACK) !== 0);
-    const { bytes, sent } = this.#compose(
-      requests.map((each, at) => (at === lastAck ? each : { ...each, flags: each.flags & ~NLM_F_ACK })),
-    );
+    const { bytes, sent } = this.#compose(requests, lastAck);
     const [frame] = sent;
     const last = sent[lastAck];
     if (frame === undefined || last === undefined) throw new TypeError("a transaction has a frame and an ack");
@@ -244,16 +242,18 @@ export class Conversation {
     }
   }
 
-  #compose(requests: readonly Request[]): { bytes: Uint8Array; sent: Sent[] } {
+  /** `onlyAck`: the one that asks for an ack, where the others shall not. */
+  #compose(requests: readonly Request[], onlyAck?: number): { bytes: Uint8Array; sent: Sent[] } {
     const writer = new Writer();
-    const sent = requests.map((request): Sent => {
+    const sent = requests.map((request, at): Sent => {
+      const flags = onlyAck === undefined || at === onlyAck ? request.flags : request.flags & ~NLM_F_ACK;
       const from = writer.skip(headerBytes);
       const sequence = ++this.#sequence;
       request.header(writer);
       const attrsFrom = writer.length;
       request.attrs?.(writer);
       writer.setU32(from, writer.length - from);
-      writer.setU32(from + 4, request.type | ((NLM_F_REQUEST | request.flags) << 16));
+      writer.setU32(from + 4, request.type | ((NLM_F_REQUEST | flags) << 16));
       writer.setU32(from + 8, sequence);
       return { request, sequence, from, attrsFrom, to: writer.length };
     });
