@@ -68,6 +68,10 @@ describe("options", () => {
     [{ markMasqBit: 32 }, "MasqMarkBit must be between 0 and 31"],
     [{ markMasqBit: 1, externalSetMarkChain: "X" }, "Cannot specify externalSetMarkChain and markMasqBit"],
     [
+      { externalSetMarkChain: "X".repeat(29) },
+      `"externalSetMarkChain" "${"X".repeat(29)}" is longer than iptables' chains can be`,
+    ],
+    [
       { backend: "nftables", externalSetMarkChain: "X", conditionsV6: ["!", "-s", "::1"] },
       "nftables backend was requested but configuration contains iptables-specific options [externalSetMarkChain conditionsV6]",
     ],

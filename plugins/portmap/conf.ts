@@ -24,6 +24,8 @@ export interface PortmapConf {
 }
 
 const defaultMarkBit = 13;
+/** XT_EXTENSION_MAXNAMELEN without the zero. */
+const maxChainName = 28;
 
 type Given = FromSchema<typeof schema>;
 
@@ -39,6 +41,11 @@ export function readPortmapConf(source: ConfigSource, verb: Verb): PortmapConf {
   const { backend, markMasqBit, externalSetMarkChain } = given;
   if (strict && markMasqBit !== undefined && externalSetMarkChain !== undefined)
     throw fault("Cannot specify externalSetMarkChain and markMasqBit", "leave out one of the two");
+  if (strict && externalSetMarkChain !== undefined && externalSetMarkChain.length > maxChainName)
+    throw fault(
+      `"externalSetMarkChain" ${JSON.stringify(externalSetMarkChain)} is longer than iptables' chains can be`,
+      `use at most ${maxChainName} letters`,
+    );
   const mappings = (given.runtimeConfig?.portMappings ?? []).flatMap((each, at) => {
     try {
       return [mappingOf(each, at)];
