@@ -55,7 +55,7 @@ export interface Difference {
 }
 
 /** Compares a chain's rules that matter, in the kernel's order, with its plan. */
-export function differenceOf({ rules, owns }: PlannedChain, seen: readonly KernelRule[]): Difference {
+export function differenceOf({ rules, owns, keeps }: PlannedChain, seen: readonly KernelRule[]): Difference {
   // In a new chain all is missing, and nothing has to be compared.
   if (seen.length === 0) return { missing: rules.map((rule) => ({ rule, before: undefined })), surplus: [] };
   const first = new Map<string, bigint>();
@@ -66,7 +66,7 @@ export function differenceOf({ rules, owns }: PlannedChain, seen: readonly Kerne
   const wanted = new Set(rules.map((rule) => identity(rule, rule.comment)));
   const isOurs = ownerTest(owns);
   const surplus = seen.filter((rule) => {
-    if (!isOurs(rule)) return false;
+    if (!isOurs(rule) || keeps?.rule(rule) === true) return false;
     const key = identityOf(rule);
     return key === undefined || !wanted.has(key);
   });

@@ -20,6 +20,14 @@ export interface PlannedChain {
   readonly first?: boolean;
   /** Such rules are ours alone: those that the plan lacks go away. */
   readonly owns?: Owned;
+  /** Of those, what stays all the same. */
+  readonly keeps?: Kept;
+}
+
+/** Rules as the kernel has them, and as iptables-save writes them. */
+export interface Kept {
+  readonly rule: (rule: KernelRule) => boolean;
+  readonly line: (line: string) => boolean;
 }
 
 /** Rules that pass a test of their user data, and then one of all that they say. */

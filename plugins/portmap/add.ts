@@ -12,7 +12,7 @@ import type { PortmapConf } from "./conf.ts";
 import { forgetFlows } from "./flows.ts";
 import { Judge } from "./holder.ts";
 import { allowLocalnet } from "./localnet.ts";
-import { ownTest } from "./own.ts";
+import { whoseTests } from "./own.ts";
 import { removeRules } from "./remove.ts";
 
 /** Maps the ports to the addresses of the result before it, which it passes on. Without mappings it looks at nothing. */
@@ -25,7 +25,7 @@ export async function add(request: AttachmentRequest<PortmapConf>, host: Host): 
     });
   if (conf.mappings.length === 0) return before;
   const addresses = containerAddresses(before, attachment.ifName);
-  const owner = { network, attachment, isOwn: ownTest(host, request, addresses) };
+  const owner = { network, attachment, ...whoseTests(host, request, addresses) };
   const backend = chooseBackend(conf, host);
   const undo = new Undo();
   try {

@@ -4,13 +4,12 @@ import type { Host } from "../../lib/host/host.ts";
 import type { Addresses } from "./address.ts";
 import type { PortmapConf } from "./conf.ts";
 import type { Holder, Judge } from "./holder.ts";
-import type { IsOwn } from "./own.ts";
+import type { Whose } from "./own.ts";
 
 /** Whose rules they are. */
-export interface Owner {
+export interface Owner extends Whose {
   readonly network: string;
   readonly attachment: Attachment;
-  readonly isOwn: IsOwn;
 }
 
 /** The rules that an attachment shall have. */

@@ -8,7 +8,7 @@ import { chooseBackend } from "./choose.ts";
 import type { PortmapConf } from "./conf.ts";
 import { holderText } from "./holder.ts";
 import { localnetSetting } from "./localnet.ts";
-import { ownTest } from "./own.ts";
+import { whoseTests } from "./own.ts";
 
 /** Throws a CniError that names every difference. */
 export function check(request: AttachmentRequest<PortmapConf>, host: Host): void {
@@ -20,7 +20,7 @@ export function check(request: AttachmentRequest<PortmapConf>, host: Host): void
     });
   if (conf.mappings.length === 0) return;
   const addresses = containerAddresses(prevResult, attachment.ifName);
-  const owner = { network, attachment, isOwn: ownTest(host, request, addresses) };
+  const owner = { network, attachment, ...whoseTests(host, request, addresses) };
   const { missing, holders } = chooseBackend(conf, host).compare({ conf, ...owner, addresses }, host);
   const differences = [
     ...missing.map((rule) => `missing rule: ${rule}`),

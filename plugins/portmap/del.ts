@@ -6,7 +6,7 @@ import type { Host } from "../../lib/host/host.ts";
 import { containerAddresses, type Addresses } from "./address.ts";
 import type { PortmapConf } from "./conf.ts";
 import { forgetFlows } from "./flows.ts";
-import { ownTest } from "./own.ts";
+import { whoseTests } from "./own.ts";
 import { removeRules } from "./remove.ts";
 
 type Del = AttachmentRequest<PortmapConf>;
@@ -14,7 +14,7 @@ type Del = AttachmentRequest<PortmapConf>;
 export function del(request: Del, host: Host): void {
   const { conf, network, attachment } = request;
   const faults = new Faults(host);
-  removeRules(host, { network, attachment, isOwn: ownTest(host, request, knownAddresses(request, host)) }, faults);
+  removeRules(host, { network, attachment, ...whoseTests(host, request, knownAddresses(request, host)) }, faults);
   // Flows that go on would be sent to an address that another container may have next.
   forgetFlows(host, [4, 6], conf.mappings);
   faults.end();

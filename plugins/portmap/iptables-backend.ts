@@ -21,6 +21,7 @@ import type { Judge } from "./holder.ts";
 import { iptablesPlan, type IptablesWish } from "./iptables-plan.ts";
 import { oneAtATime } from "./lock.ts";
 import { kernelView, preceding, savedView } from "./nat-view.ts";
+import { sharedWith } from "./shared.ts";
 import { containerChain, entryChain, entryComment, natTable } from "./names.ts";
 
 /** What is wanted in one family, and the iptables that has its rules. */
@@ -29,11 +30,11 @@ interface Task {
   readonly tool: Iptables;
 }
 
-function tasksOf({ conf, network, attachment, addresses }: Wanted, host: Host): Task[] {
+function tasksOf({ conf, network, attachment, isOthers, addresses }: Wanted, host: Host): Task[] {
   refuseUnmappable(conf);
   const { containerId } = attachment;
   const { mappings, snat, masqAll, mark, externalSetMarkChain } = conf;
-  const common = { mappings, snat, masqAll, mark, externalSetMarkChain, containerId };
+  const common = { mappings, snat, masqAll, mark, externalSetMarkChain, containerId, isOthers };
   const [chain, comment] = [containerChain(host, network, containerId), entryComment(network, containerId)];
   return familiesOf(addresses).flatMap((family) => {
     const address = addresses[family];
@@ -131,7 +132,10 @@ function changesOf(nft: NftSocket, wish: IptablesWish, judge: Judge): Request[] 
     .filter(({ holder }) => judge.isStale(holder, ip))
     .map((each) => each.chain);
   const away = changesAway(nft, { ...table, rules: stale.map((to) => ({ chain: entryChain, to })), chains: stale });
-  return [...away, ...changesFor(nft, iptablesPlan(wish))];
+  return [
+    ...away,
+    ...changesFor(nft, iptablesPlan(wish, sharedWith(kernelView(nft, ip.family), chain, wish.isOthers))),
+  ];
 }
 
 function compareInKernel(nft: NftSocket, wish: IptablesWish): Compared {
@@ -176,14 +180,18 @@ function linesOf({ wish }: Task, there: SavedTable, judge: Judge): string[] {
   const stale = preceding(savedView(there), wish.chain, ip.family, wish.mappings)
     .filter(({ holder }) => judge.isStale(holder, ip))
     .flatMap(({ chain }) => chainRemoval(there, chain));
-  return [...stale, ...missingLines(iptablesPlan(wish), there)];
+  return [
+    ...stale,
+    ...missingLines(iptablesPlan(wish, sharedWith(savedView(there), wish.chain, wish.isOthers)), there),
+  ];
 }
 
 function compareByWords(host: Host, { tool, wish }: Task): Compared {
   const there = saveTable(host, tool, "nat");
   const { family } = wish.address.ip;
   const { argv0 } = tool.command();
-  const lacking = missingLines(iptablesPlan(wish), there).filter((line) => /^-[AIN] /.test(line));
+  const shared = sharedWith(savedView(there), wish.chain, wish.isOthers);
+  const lacking = missingLines(iptablesPlan(wish, shared), there).filter((line) => /^-[AIN] /.test(line));
   // What conditions look like once iptables has read them is for iptables to say.
   const isThere = (line: string): boolean =>
     wish.conditions.length > 0 &&

@@ -9,6 +9,8 @@ import type { Match, Transport } from "../../lib/netlink/nft/match.ts";
 import type { Rule } from "../../lib/netlink/nft/phrase.ts";
 import { maxMultiports } from "../../lib/netlink/nft/xt-match.ts";
 import { mappingsFor, type Mapping } from "./mapping.ts";
+import type { IsOwn } from "./own.ts";
+import type { Shared } from "./shared.ts";
 import { entryChain, masqueradeChain, natTable, setMarkChain } from "./names.ts";
 
 export interface IptablesWish {
@@ -16,6 +18,7 @@ export interface IptablesWish {
   readonly chain: string;
   readonly comment: string;
   readonly containerId: string;
+  readonly isOthers: IsOwn;
   /** With the length of its subnet: all of that is masqueraded, as its answers would go past us. */
   readonly address: Prefix;
   readonly mappings: readonly Mapping[];
@@ -38,15 +41,20 @@ const rule = (match: readonly Match[], verdict: Rule["verdict"], comment?: strin
 });
 
 /** Everything a container needs in the family of its address. */
-export function iptablesPlan(wish: IptablesWish): Plan {
+export function iptablesPlan(wish: IptablesWish, shared?: Shared): Plan {
   const { chain, address, snat, externalSetMarkChain } = wish;
   const toEntry = [rule([{ field: "fibDaddrType", is: "local" }], { jump: entryChain })];
   return {
     ...natTable(address.ip.family),
     chains: [
       ...(snat && externalSetMarkChain === undefined ? masqueradeChains(wish) : []),
-      { chain, rules: containerRules(wish), owns: "all" },
-      { chain: entryChain, rules: entryRules(wish), owns: { jumpsTo: chain } },
+      { chain, rules: containerRules(wish), owns: "all", ...(shared && { keeps: shared.mappings }) },
+      {
+        chain: entryChain,
+        rules: entryRules(wish),
+        owns: { jumpsTo: chain },
+        ...(shared && { keeps: shared.entries }),
+      },
       { chain: "PREROUTING", base: base("prerouting", -100), rules: toEntry },
       { chain: "OUTPUT", base: base("output", -100), rules: toEntry },
     ],

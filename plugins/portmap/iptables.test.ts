@@ -170,6 +170,26 @@ function describe4(variant: Variant): void {
       expect((await saved(variant, 4)).join()).not.toContain("CNI-DN");
     });
 
+    test("the container's other attachment to the network keeps its ports through ADD, CHECK and DEL", async () => {
+      const other = { ...web, hostPort: 8081 };
+      const ips = ["10.1.0.7/24"];
+      await on.shell("ip link add net1 type veth peer name net1x; ip addr add 10.1.0.7/24 dev net1", on.pods.a);
+      await add(conf([web]));
+      const before = (await saved(variant, 4)).sort();
+      const second = { ifName: "net1", netns: on.pods.a };
+      const result = { cniVersion: "1.0.0", ips: [{ address: "10.1.0.7/24" }] };
+      await on.runtime.call({ verb: "ADD", conf: { ...conf([other]), prevResult: result }, ...second, ...more() });
+      const both = await rules();
+      expect(both.filter((line) => line.includes("--to-destination"))).toHaveLength(2);
+      expect(both.filter((line) => line.includes("--dports"))).toHaveLength(2);
+      await on.runtime.call({ verb: "CHECK", netns: on.pods.a, conf: on.after(conf([web])), ...more() });
+      await on.runtime.call({ verb: "CHECK", conf: { ...conf([other]), prevResult: result }, ...second, ...more() });
+      await del({ ...second, conf: on.after({}, "a", ips) });
+      expect((await saved(variant, 4)).sort()).toEqual(before);
+      await del({ netns: on.pods.a });
+      expect((await saved(variant, 4)).join()).not.toContain("CNI-DN");
+    });
+
     test("ADD again changes nothing; with other mappings it leaves none of the old", async () => {
       await add(conf([web, dns]));
       const before = await saved(variant, 4);

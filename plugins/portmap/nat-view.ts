@@ -90,11 +90,15 @@ export function savedView({ rules }: SavedTable): NatView {
         const [protocol, port] = [protocolOf(line), Number(optionOf(line, "--dport"))];
         const target = addressIn(optionOf(line, "--to-destination"));
         if (protocol === undefined || Number.isNaN(port) || target === undefined) return [];
-        const hostIp = parseIp((optionOf(line, "-d") ?? "").replace(/\/(32|128)$/, ""));
+        const hostIp = parseHostIp(optionOf(line, "-d"));
         return [{ port: { protocol, hostPort: port, hostIp }, target }];
       }),
   };
 }
 
+/** The address of "10.1.0.5/32". */
+export const parseHostIp = (one = ""): Ip | undefined => parseIp(one.replace(/\/(32|128)$/, ""));
+
 /** The address of "10.1.0.5:80" or "[fd00::5]:80". */
-const addressIn = (endpoint = ""): Ip | undefined => parseIp(endpoint.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
+export const addressIn = (endpoint = ""): Ip | undefined =>
+  parseIp(endpoint.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));

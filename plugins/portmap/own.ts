@@ -10,23 +10,36 @@ import type { Addresses } from "./address.ts";
 /** Whether what leads to an address of the container is the attachment's. */
 export type IsOwn = (address: Ip) => boolean;
 
+export interface Whose {
+  readonly isOwn: IsOwn;
+  /** Whether another link of the container has the address. */
+  readonly isOthers: IsOwn;
+}
+
 /**
  * Judges by the addresses of the result; what its link has is the attachment's, too. Where the result is not known, all is
  * that no other link of the container has: of a container without a netns, everything. The container is looked into once,
  * when it first matters; that may throw.
  */
-export function ownTest(
+export function whoseTests(
   host: Host,
   { netns, attachment }: Pick<AttachmentRequest<unknown>, "netns" | "attachment">,
   addresses: Addresses | undefined,
-): IsOwn {
+): Whose {
   let links: Links | undefined;
-  return (address) => {
-    const known = addresses?.[address.family]?.ip;
-    if (known !== undefined && equalIps(known, address)) return true;
+  const has = (which: keyof Links, address: Ip): boolean => {
     links ??= lookInto(host, netns, attachment.ifName);
-    const has = (ips: readonly Ip[]) => ips.some((ip) => equalIps(ip, address));
-    return known === undefined ? !has(links.others) : has(links.own);
+    return links[which].some((ip) => equalIps(ip, address));
+  };
+  const known = ({ family }: Ip) => addresses?.[family]?.ip;
+  const isKnown = (address: Ip) => {
+    const own = known(address);
+    return own !== undefined && equalIps(own, address);
+  };
+  return {
+    isOwn: (address) =>
+      isKnown(address) || (known(address) === undefined ? !has("others", address) : has("own", address)),
+    isOthers: (address) => !isKnown(address) && has("others", address),
   };
 }
 

@@ -6,7 +6,7 @@ import { changesAway } from "../../lib/firewall/apply.ts";
 import { openNftIfThere } from "../../lib/firewall/backend.ts";
 import { findLegacyIptables, isLegacyLoaded } from "../../lib/firewall/iptables/find.ts";
 import { restore } from "../../lib/firewall/iptables/restore.ts";
-import { chainRemoval, optionOf, saveTable, type SavedTable } from "../../lib/firewall/iptables/save.ts";
+import { chainRemoval, deletion, optionOf, saveTable, type SavedTable } from "../../lib/firewall/iptables/save.ts";
 import { chainRef, type RuleTest } from "../../lib/firewall/plan.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { utf8Bytes } from "../../lib/host/utf8.ts";
@@ -34,6 +34,7 @@ import {
 import { nftRulesAway } from "./nft.ts";
 import { hostports, tableOf } from "./nft-plan.ts";
 import type { IsOwn } from "./own.ts";
+import { partAway, sharedWith } from "./shared.ts";
 
 const families: readonly Family[] = [4, 6];
 
@@ -55,10 +56,10 @@ interface Nat extends NatView {
 type Choice = (nat: Nat) => readonly string[];
 
 /** Takes an attachment's rules away. What fails is added to the faults, and does not keep the rest from going. */
-export function removeRules(host: Host, { network, attachment, isOwn }: Owner, faults: Faults): void {
+export function removeRules(host: Host, { network, attachment, isOwn, isOthers }: Owner, faults: Faults): void {
   const { containerId } = attachment;
   const [chain, old] = [containerChain, oldContainerChain].map((name) => name(host, network, containerId));
-  removeBoth(host, faults, { owns: rulesOf(attachment, isOwn), mention: containerId }, (nat) => {
+  removeBoth(host, faults, { owns: rulesOf(attachment, isOwn), mention: containerId, isOthers }, (nat) => {
     const named = [chain, old].filter((each) => each !== undefined && nat.has(each)) as string[];
     // The network may have had another name when they were made.
     return named.length > 0 ? named : renamed(nat, containerId, isOwn);
@@ -77,12 +78,16 @@ function renamed(nat: Nat, containerId: string, isOwn: IsOwn): string[] {
 /** Takes away the rules of a network's attachments that are none of the valid. */
 export function removeStaleRules(host: Host, network: string, valid: readonly Attachment[], faults: Faults): void {
   const alive = new Set(valid.map(({ containerId }) => containerId));
-  removeBoth(host, faults, { owns: staleRules(host, network, valid), mention: networkMark(host, network) }, (nat) =>
-    nat.jumps(`name: "${network}"`).flatMap(({ comment, chain }) => {
-      const owner = ownerIn(comment);
-      const stale = owner?.network === network && !alive.has(owner.containerId) && isContainerChain(chain);
-      return stale ? [chain] : [];
-    }),
+  removeBoth(
+    host,
+    faults,
+    { owns: staleRules(host, network, valid), mention: networkMark(host, network), isOthers: () => false },
+    (nat) =>
+      nat.jumps(`name: "${network}"`).flatMap(({ comment, chain }) => {
+        const owner = ownerIn(comment);
+        const stale = owner?.network === network && !alive.has(owner.containerId) && isContainerChain(chain);
+        return stale ? [chain] : [];
+      }),
   );
 }
 
@@ -98,7 +103,11 @@ const ways = families.flatMap((family) =>
 function removeBoth(
   host: Host,
   faults: Faults,
-  { owns, mention }: { readonly owns: UserdataTest | RuleTest; readonly mention: string },
+  {
+    owns,
+    mention,
+    isOthers,
+  }: { readonly owns: UserdataTest | RuleTest; readonly mention: string; readonly isOthers: IsOwn },
   choose: Choice,
 ): void {
   faults.attempt(() => {
@@ -121,9 +130,18 @@ function removeBoth(
             mention,
           ),
           ...familiesOf((chain) => chain !== hostports).flatMap((family) => {
-            const chains = [...new Set(choose(kernelNat(nft, family)))];
+            const nat = kernelNat(nft, family);
+            const chosen = [...new Set(choose(nat))];
+            const shared = chosen.flatMap((chain) => {
+              const kept = sharedWith(nat, chain, isOthers);
+              return kept === undefined ? [] : [{ chain, kept }];
+            });
+            const chains = chosen.filter((each) => !shared.some(({ chain }) => chain === each));
             const rules = chains.flatMap((to) => [entryChain, oldEntryChain].map((chain) => ({ chain, to })));
-            return changesAway(nft, { ...natTable(family), rules, chains });
+            return [
+              ...shared.flatMap(({ chain, kept }) => partAway(nft, family, chain, kept)),
+              ...changesAway(nft, { ...natTable(family), rules, chains }),
+            ];
           }),
         ]),
       );
@@ -133,16 +151,23 @@ function removeBoth(
   });
   for (const family of families)
     faults.attempt(() => {
-      if (isLegacyLoaded(host, family, "nat")) oneAtATime(host, () => removeLegacy(host, family, choose));
+      if (isLegacyLoaded(host, family, "nat")) oneAtATime(host, () => removeLegacy(host, family, choose, isOthers));
     });
 }
 
-function removeLegacy(host: Host, family: Family, choose: Choice): void {
+function removeLegacy(host: Host, family: Family, choose: Choice, isOthers: IsOwn): void {
   const tool = findLegacyIptables(host, family);
   if (tool === undefined) return;
   const there = saveTable(host, tool, "nat");
-  const chains = new Set(choose(savedNat(there, family)));
-  restore(host, tool, { nat: [...chains].flatMap((chain) => chainRemoval(there, chain)) });
+  const nat = savedNat(there, family);
+  const lines = [...new Set(choose(nat))].flatMap((chain) => {
+    const kept = sharedWith(nat, chain, isOthers);
+    if (kept === undefined) return chainRemoval(there, chain);
+    const own = there.rules.filter((line) => line.startsWith(`-A ${chain} `) && !kept.mappings.line(line));
+    const jumps = there.rules.filter((line) => optionOf(line, "-j") === chain && !kept.entries.line(line));
+    return [...jumps, ...own].map(deletion);
+  });
+  restore(host, tool, { nat: lines });
 }
 
 function kernelNat(nft: NftSocket, family: Family): Nat {

@@ -43,20 +43,21 @@ export function missingLines({ chains }: Plan, there: SavedTable): string[] {
   return [...made.map(({ chain }) => `-N ${chain}`), ...chains.flatMap((planned) => changedLines(planned, there))];
 }
 
-function changedLines({ chain, rules, owns, first = false }: PlannedChain, there: SavedTable): string[] {
+function changedLines({ chain, rules, owns, keeps, first = false }: PlannedChain, there: SavedTable): string[] {
   const wanted = rules.map((rule) => ruleLine(chain, rule));
   const found = there.rules.filter((line) => line.startsWith(`-A ${chain} `));
   if (owns === "all") {
-    if (
-      found.length === wanted.length &&
-      found.every((line, at) => sameRuleKey(line) === sameRuleKey(wanted[at] ?? ""))
-    )
+    const kept = found.filter((line) => keeps?.line(line) === true);
+    const own = found.filter((line) => keeps?.line(line) !== true);
+    if (own.length === wanted.length && own.every((line, at) => sameRuleKey(line) === sameRuleKey(wanted[at] ?? "")))
       return [];
-    return [...(found.length === 0 ? [] : [`-F ${chain}`]), ...wanted];
+    return [...(found.length === 0 ? [] : [`-F ${chain}`]), ...kept, ...wanted];
   }
   const [present, asked] = [new Set(found.map(sameRuleKey)), new Set(wanted.map(sameRuleKey))];
   const target = typeof owns === "object" && "jumpsTo" in owns ? owns.jumpsTo : undefined;
-  const surplus = found.filter((line) => optionOf(line, "-j") === target && !asked.has(sameRuleKey(line)));
+  const surplus = found.filter(
+    (line) => optionOf(line, "-j") === target && !asked.has(sameRuleKey(line)) && keeps?.line(line) !== true,
+  );
   const missing = wanted.filter((line) => !present.has(sameRuleKey(line)));
   const placed = first ? missing.map((line) => line.replace(`-A ${chain}`, `-I ${chain} 1`)) : missing;
   return [...(target === undefined ? [] : surplus.map(deletion)), ...placed];
