@@ -63,7 +63,7 @@ const lastResort = '{"cniVersion":"1.1.0","code":999,"msg":';
 const entry = `
 import main from "./plugins/main.ts";
 import { writeSync } from "node:fs";
-main().then(
+Promise.try(main).then(
   (status) => process.exit(status),
   (error) => {
     writeSync(1, ${JSON.stringify(lastResort)} + JSON.stringify(String(error)) + "}\\n");
