@@ -258,7 +258,7 @@ describe("exec", () => {
     expect(performance.now() - started).toBeLessThan(4000);
   });
 
-  test("after the time-out its whole process group is gone", () => {
+  test("after the time-out its whole process group is gone", async () => {
     const pids = join(directory, "pids");
     const path = script("slow", `sleep 60 & echo $! > ${pids}; echo $$ >> ${pids}; echo partly; wait`);
     const done = host.exec(path, { ...plain, timeoutMs: 400 });
@@ -271,7 +271,8 @@ describe("exec", () => {
           return "gone";
         }
       };
-      expect(["Z", "X", "gone"]).toContain(state());
+      // Killed is not yet gone, on a machine that is busy.
+      await expect.poll(state).toMatch(/^(Z|X|gone)$/);
     }
   });
 
