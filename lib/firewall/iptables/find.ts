@@ -72,6 +72,8 @@ export function isLegacyLoaded(host: Host, family: Family, table: IptablesTable)
       .includes(table);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false;
+    // In a user namespace nobody may read it. Then only a node whose own iptables keeps them there can have any.
+    if (isErrno(error, "EACCES", "EPERM")) return findIptables(host, family)?.variant === "legacy";
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { iptables, pathWith, saved } from "../../../testing/iptables.ts";
 import { describeWith } from "../../../testing/needs.ts";
 import { makeNode, type TestNode } from "../../../testing/node.ts";
+import { systemError } from "../../host/errno.ts";
 import { sys } from "../../host/node.ts";
 import type { Host } from "../../host/host.ts";
 import { automaticBackend } from "../backend.ts";
@@ -126,6 +127,21 @@ describeWith(["cell", "ip", "nft", "iptables", "legacy iptables"], "iptables", (
     expect(isLegacyLoaded(node.host(), 4, "nat")).toBe(true);
     expect(isLegacyLoaded(node.host(), 6, "nat")).toBe(false);
     expect(isLegacyLoaded(node.host(), 4, "filter")).toBe(false);
+  });
+
+  test.each([
+    ["nft", false],
+    ["legacy", true],
+  ] as const)("as in a user namespace nobody may read what is in use, iptables of kind %s decides", (variant, loaded) => {
+    const { path, remove } = pathWith(variant);
+    const host = node.host({
+      getenv: (name) => (name === "PATH" ? path : undefined),
+      readFile: (file) => {
+        throw systemError("open", 13, file);
+      },
+    });
+    expect(isLegacyLoaded(host, 4, "nat")).toBe(loaded);
+    remove();
   });
 
   test.each([
