@@ -132,17 +132,20 @@ describeWith(["cell", "ip", "nft", "iptables", "legacy iptables"], "iptables", (
   test.each([
     ["nft", false],
     ["legacy", true],
-  ] as const)("as in a user namespace nobody may read what is in use, iptables of kind %s decides", (variant, loaded) => {
-    const { path, remove } = pathWith(variant);
-    const host = node.host({
-      getenv: (name) => (name === "PATH" ? path : undefined),
-      readFile: (file) => {
-        throw systemError("open", 13, file);
-      },
-    });
-    expect(isLegacyLoaded(host, 4, "nat")).toBe(loaded);
-    remove();
-  });
+  ] as const)(
+    "as in a user namespace nobody may read what is in use, iptables of kind %s decides",
+    (variant, loaded) => {
+      const { path, remove } = pathWith(variant);
+      const host = node.host({
+        getenv: (name) => (name === "PATH" ? path : undefined),
+        readFile: (file) => {
+          throw systemError("open", 13, file);
+        },
+      });
+      expect(isLegacyLoaded(host, 4, "nat")).toBe(loaded);
+      remove();
+    },
+  );
 
   test.each([
     ["nft", true, "iptables", 0],
