@@ -67,17 +67,35 @@ describeEmbedded("the executable", () => {
       for (const each of [() => getenv("HOME"), () => Math.random()]) {
         try { each(); told.push("nothing"); } catch (error) { told.push(error.message); }
       }
-      export default () => { write(1, told.join("; ") + "; " + getenv("HOME")); return 3; };`;
+      const ends = {
+        told() { write(1, told.join("; ") + "; " + getenv("HOME")); return 3; },
+        recursion() { return 1 + ends.recursion(); },
+        memory() { for (const all = []; ; ) all.push("x".repeat(1000) + all.length); },
+      };
+      export default () => ends[getenv("END")]();`;
     writeFileSync(join(directory, "main.js"), script);
     const blank = await linkBlank(join(directory, "main.js"), homeTarget);
     copyFileSync(blank, join(directory, "blank"));
     writeImage(blank, homeTarget, join(directory, "imaged"));
     for (const name of ["blank", "imaged"]) {
-      const done = await execa(join(directory, name), { env: { HOME: "/here" }, extendEnv: false, reject: false });
+      const run = (end: string, limit = "true") =>
+        execa("sh", ["-c", `${limit}; exec "$0"`, join(directory, name)], {
+          env: { HOME: "/here", END: end },
+          extendEnv: false,
+          reject: false,
+        });
+      const done = await run("told");
       expect(done).toMatchObject({
         exitCode: 3,
         stdout: "a module calls the host while it is read: see docs/host.md; not a function; /here",
       });
+      const error = async (end: string, limit?: string) => JSON.parse((await run(end, limit)).stdout);
+      for (const kilobytes of ["200", "300", "unlimited"])
+        expect(await error("recursion", `ulimit -s ${kilobytes}`)).toMatchObject({
+          code: 999,
+          msg: "Maximum call stack size exceeded",
+        });
+      expect(await error("memory")).toMatchObject({ code: 999, msg: "out of memory" });
     }
   }, 120_000);
 });

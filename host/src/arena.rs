@@ -24,6 +24,7 @@ pub const WIDE: usize = 16;
 const SMALL: usize = 512;
 const SIZES: usize = SMALL / ALIGN + 1;
 const PAGE: usize = 4096;
+const FULL: &str = "is full: raise imageSize in build/embedded.mjs";
 
 #[repr(C, align(4096))]
 struct Area([u8; SIZE]);
@@ -70,7 +71,7 @@ unsafe fn beyond(size: usize) -> *mut u8 {
             REST = Rest { next: start, end: start.add(SIZE) };
             return carve(size);
         }
-        image::must_not_be_full();
+        image::must_not_be_building(FULL);
         libc::malloc(size) as *mut u8
     }
 }
@@ -96,7 +97,7 @@ pub unsafe fn carve(size: usize) -> *mut u8 {
 unsafe fn cut_page(size: usize) {
     unsafe {
         if (REST.end as usize) - (REST.next as usize) < 2 * PAGE {
-            image::must_not_be_full();
+            image::must_not_be_building(FULL);
         }
         REST.end = REST.end.map_addr(|address| (address - PAGE) & !(PAGE - 1));
         image::begins_pages_at(REST.end);

@@ -1,9 +1,9 @@
 //! The heap image: the engine's heap with every module read, made when the executable is built and there when it starts.
 //!
 //! It is a section of the executable, so the kernel maps it with the rest, at an address the linker has fixed: no file
-//! beside it, no system call, nothing that can fail. The blank executable has zeros there and makes its heap at every
-//! start. Called by the name "write-image", a blank one prints the section instead; the build (build/image.mjs) puts that
-//! into a copy. docs/host.md says what follows for the TypeScript.
+//! beside it, no system call, nothing that can fail. The blank executable has no more there than its bytecode, and makes its
+//! heap at every start. Called by the name "write-image", a blank one prints the section instead; the build
+//! (build/image.mjs) puts that into a copy. docs/host.md says what follows for the TypeScript.
 
 use crate::arena::{self, Rest, carve_from};
 use crate::carried;
@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::ptr::{addr_of_mut, null_mut};
 
 /// Whole pages, which the build has counted by the bytecode there is to read.
-const SIZE: usize = crate::carried::IMAGE_SIZE;
+const SIZE: usize = carried::IMAGE_SIZE;
 const BYTECODE: usize = carried::MAIN.len();
 /// An engine's large blocks take 28 KB, a module that is read but not yet run as much as its bytecode. A tenth is to spare.
 const LOW: usize = (48 << 10) + BYTECODE * 11 / 80 * 8;
@@ -61,10 +61,12 @@ pub fn is_on_page(block: *mut u8) -> bool {
     holds(block) && unsafe { block as usize > (*image()).pages }
 }
 
-/// Memory outside the image would be gone at the next start.
-pub fn must_not_be_full() {
+/// Called where memory comes from outside the image, which would be gone at the next start.
+pub fn must_not_be_building(why: &str) {
     if is_building() {
-        crate::calls::write_all(2, b"the heap image is full: raise imageSize in build/embedded.mjs\n").ok();
+        for part in ["the heap image ", why, "\n"] {
+            crate::calls::write_all(2, part.as_bytes()).ok();
+        }
         unsafe { libc::_exit(1) }
     }
 }

@@ -28,6 +28,7 @@ mod carried {
 const MEMORY_LIMIT: usize = 256 << 20;
 /// A call never reaches this; a long loop with garbage does, and stays bounded.
 const GC_THRESHOLD: usize = 8 << 20;
+const STACK_LIMIT: u64 = 1 << 20;
 /// Processor time, not wall time: waiting for a lock, a delegate or the kernel is no runaway.
 const CPU_LIMIT: Duration = Duration::from_secs(10);
 
@@ -92,6 +93,8 @@ fn describe<'js>(ctx: &Ctx<'js>, caught: CaughtError<'js>) -> String {
             calls::write_all(2, stack.as_bytes()).ok();
             exception.message().unwrap_or_else(|| "an error without a readable message".into())
         }
+        // What the engine throws where it has no memory for an error.
+        CaughtError::Value(value) if value.is_null() => "out of memory".into(),
         CaughtError::Value(value) => {
             let json = ctx.json_stringify(value).ok().flatten().and_then(|json| json.to_string().ok());
             format!("thrown: {}", json.unwrap_or_else(|| "a value without a text".into()))
@@ -142,9 +145,21 @@ fn make_root() -> Root {
     Root { context, main }
 }
 
+/// What endless recursion may take of the stack before it is an error; a small stack (ulimit -s) must not end it by a signal.
+fn stack_room() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) };
+    // Half of it is for arguments, the environment and what is below the engine.
+    (limit.rlim_cur / 2).min(STACK_LIMIT)
+}
+
 fn run<'js>(ctx: &Ctx<'js>, main: &Persistent<Function<'static>>) -> Result<i32> {
     // SAFETY: the runtime of a context that lives. It remembers the stack of the process that made the image.
-    unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) };
+    unsafe {
+        let runtime = qjs::JS_GetRuntime(ctx.as_raw().as_ptr());
+        qjs::JS_SetMaxStackSize(runtime, stack_room());
+        qjs::JS_UpdateStackTop(runtime);
+    }
     let status = main.clone().restore(ctx)?.call::<_, MaybePromise>(())?.finish::<Value>()?;
     Ok(status.as_int().unwrap_or(1))
 }

@@ -1,7 +1,7 @@
 //! Rust's own memory, which comes from the arena: where the system has none left, it is asked again, and then the process
 //! ends with one error as for every other failure, and not by a signal with nothing on standard output.
 
-use crate::arena;
+use crate::{arena, image};
 use std::alloc::{GlobalAlloc, Layout, System};
 
 pub struct Patient;
@@ -45,7 +45,10 @@ unsafe impl GlobalAlloc for Patient {
             match layout.align() {
                 ..=arena::ALIGN => arena::alloc(layout.size()),
                 ..=arena::WIDE => arena::carve(layout.size()),
-                _ => System.alloc(layout),
+                _ => {
+                    image::must_not_be_building("has no blocks aligned to more than 16 bytes");
+                    System.alloc(layout)
+                }
             }
         })
     }
