@@ -64,8 +64,9 @@ describeWith(["cell", "ip", "nft", "iptables"], "plans on the kernel", () => {
     expect(await listing()).toBe(before);
 
     const read = plan.chains.flatMap(({ chain }) =>
-      ours.rule.list({ family: plan.family, table: plan.table, chain }).map(({ exprs, comment }) => {
-        const phrase = phraseOf(exprs);
+      ours.rule.list({ family: plan.family, table: plan.table, chain }).map((rule) => {
+        const { comment } = rule;
+        const phrase = phraseOf(rule);
         const said = comment === undefined ? "" : ` comment "${comment}"`;
         return phrase && `${phraseText(phrase)}${said}`;
       }),

@@ -14,9 +14,9 @@ import { ruleTest, userdataTestOf, type Owned, type PlannedChain } from "./plan.
 const identity = (rule: Phrase, comment: string | undefined): string =>
   `${phraseText(rule)} comment ${JSON.stringify(comment ?? "")}`;
 
-function identityOf({ exprs, comment }: KernelRule): string | undefined {
-  const rule = phraseOf(exprs);
-  return rule && identity(rule, rule.comment ?? comment);
+function identityOf(there: KernelRule): string | undefined {
+  const rule = phraseOf(there);
+  return rule && identity(rule, rule.comment ?? there.comment);
 }
 
 /** Which rules of a chain can matter to its plan: those with a comment of the plan, and our own. */

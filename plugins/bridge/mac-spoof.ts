@@ -9,7 +9,7 @@ import { delChain, maxChainNameBytes } from "../../lib/netlink/nft/chain.ts";
 import { targetOf } from "../../lib/netlink/nft/expr.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
 import { phraseOf } from "../../lib/netlink/nft/phrase.ts";
-import { delRule, userdataOf } from "../../lib/netlink/nft/rule.ts";
+import { delRule, userdataOf, type KernelRule } from "../../lib/netlink/nft/rule.ts";
 import { commentTest } from "../../lib/netlink/nft/userdata.ts";
 import type { Request } from "../../lib/netlink/wire/conversation.ts";
 
@@ -80,7 +80,7 @@ export function staleMacSpoof(nft: NftSocket, valid: readonly Attachment[], link
   const ours = commentTest({ begins: commentPrefix });
   const stale = nft.rule
     .list(ref, (payload) => ours(userdataOf(payload)))
-    .map(({ handle, exprs }) => ({ handle, chain: targetOf(exprs) ?? "", port: portOf(exprs) }))
+    .map((rule) => ({ handle: rule.handle, chain: targetOf(rule.exprs) ?? "", port: portOf(rule) }))
     .filter(
       ({ chain, port }) => chain.startsWith(chainPrefix) && port !== undefined && !kept.has(chain) && !links.has(port),
     );
@@ -92,7 +92,7 @@ export function staleMacSpoof(nft: NftSocket, valid: readonly Attachment[], link
   return [...stale.map(({ handle }) => delRule(ref, handle)), ...chains.map(delChain)];
 }
 
-function portOf(exprs: Parameters<typeof phraseOf>[0]): string | undefined {
-  const [first] = phraseOf(exprs)?.match ?? [];
+function portOf(rule: KernelRule): string | undefined {
+  const [first] = phraseOf(rule)?.match ?? [];
   return first?.field === "iifname" && first.not !== true ? first.is : undefined;
 }

@@ -83,10 +83,10 @@ export function acceptsAway(nft: NftSocket, family: Family, addresses: readonly 
   const texts = new Set(rules.map(({ rule }) => phraseText(rule)));
   const ref = chainRef(filterTable(family), forwardChain);
   return readerFor(nft, rules)(ref, { chain: forwardChain, rules: [] })
-    .filter(({ exprs, comment }) => {
-      const phrase = phraseOf(exprs);
+    .filter((there) => {
+      const phrase = phraseOf(there);
       // One with a comment is an operator's, and some releases of iptables have it beside the expressions.
-      return phrase !== undefined && (phrase.comment ?? comment) === undefined && texts.has(phraseText(phrase));
+      return phrase !== undefined && (phrase.comment ?? there.comment) === undefined && texts.has(phraseText(phrase));
     })
     .map(({ handle }) => delRule(ref, handle));
 }

@@ -35,9 +35,9 @@ export function isolationsAway(nft: NftSocket, table: TableRef, isGone: IsGone):
   const mentions = (bytes: Uint8Array) => includesBytes(bytes, text);
   return stages.flatMap((chain) => {
     const ref = chainRef(table, chain);
-    return nft.rule.list(ref, mentions, mentions).flatMap(({ exprs, handle }) => {
-      const bridge = bridgeIn(phraseOf(exprs)?.match ?? []);
-      return bridge !== undefined && isGone(bridge) ? [delRule(ref, handle)] : [];
+    return nft.rule.list(ref, mentions, mentions).flatMap((rule) => {
+      const bridge = bridgeIn(phraseOf(rule)?.match ?? []);
+      return bridge !== undefined && isGone(bridge) ? [delRule(ref, rule.handle)] : [];
     });
   });
 }

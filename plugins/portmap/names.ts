@@ -88,8 +88,8 @@ export function rulesOf({ containerId, ifName }: Attachment, isOwn: IsOwn): Rule
 }
 
 /** The address that a rule sends packets to, or masquerades those for. */
-function targetIn({ exprs }: KernelRule): Ip | undefined {
-  const { match = [], verdict = "drop" } = phraseOf(exprs) ?? {};
+function targetIn(rule: KernelRule): Ip | undefined {
+  const { match = [], verdict = "drop" } = phraseOf(rule) ?? {};
   if (typeof verdict === "object") return "dnat" in verdict ? verdict.dnat.ip : undefined;
   const to = match.find(({ field, not }) => field === "daddr" && not !== true);
   return to?.field === "daddr" ? to.is.ip : undefined;

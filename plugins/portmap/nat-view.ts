@@ -50,7 +50,7 @@ export function preceding(
 /** Looks over nfnetlink: one reading of the entry chain, and one of each chain behind it that is asked for. */
 export function kernelView(nft: NftSocket, family: Family): NatView {
   const read = (chain: string, wanted?: (bytes: Uint8Array) => boolean) =>
-    nft.rule.list(chainRef(natTable(family), chain), wanted, wanted).flatMap(({ exprs }) => phraseOf(exprs) ?? []);
+    nft.rule.list(chainRef(natTable(family), chain), wanted, wanted).flatMap((rule) => phraseOf(rule) ?? []);
   return {
     entries: (ports) =>
       read(entryChain, comparesMultiport(ports)).flatMap(({ match, verdict, comment = "" }): Entry[] => {

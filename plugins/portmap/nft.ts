@@ -56,8 +56,8 @@ function asEntriesAre(nft: NftSocket, wish: NftWish): NftWish {
   if (only.length === 0 || others.length > 0) return wish;
   const theirs = phraseText(entry(only));
   const entries = nft.rule.list(chainRef(tableOf(wish.address.family), prerouting));
-  const isThere = entries.some(({ exprs }) => {
-    const phrase = phraseOf(exprs);
+  const isThere = entries.some((each) => {
+    const phrase = phraseOf(each);
     return phrase !== undefined && phraseText(phrase) === theirs;
   });
   return isThere ? { ...wish, conditionsIn: "both" } : wish;
@@ -111,8 +111,8 @@ function preceding(
 const textOf = (matches: readonly Match[]): string => matches.map(matchText).join(" ");
 
 /** What a rule of the chain maps, and what else it asks of a packet; nothing where it is no mapping. */
-function mappingOf({ exprs, comment = "" }: KernelRule): { readonly holder?: Holder; readonly condition: string } {
-  const phrase = phraseOf(exprs);
+function mappingOf(rule: KernelRule): { readonly holder?: Holder; readonly condition: string } {
+  const phrase = phraseOf(rule);
   const { match = [], verdict = "drop" } = phrase ?? {};
   const port = match.find((each) => each.field === "dport" && each.not !== true);
   if (typeof verdict === "string" || !("dnat" in verdict) || port?.field !== "dport") return { condition: "" };
@@ -122,7 +122,7 @@ function mappingOf({ exprs, comment = "" }: KernelRule): { readonly holder?: Hol
   const others = match.filter((each) => each !== port && each !== hostIp && each.field !== "l4proto");
   return {
     holder: {
-      containerId: comment,
+      containerId: rule.comment ?? "",
       port: {
         protocol: port.is.protocol,
         hostPort: port.is.port,

@@ -37,8 +37,8 @@ export function sharedWith(view: NatView, chain: string, isOthers: IsOwn): Share
     keys.has(keyOf(port)) && (target === undefined || isOthers(target));
   return {
     mappings: {
-      rule({ exprs }) {
-        const { match = [], verdict = "drop" } = phraseOf(exprs) ?? {};
+      rule(there) {
+        const { match = [], verdict = "drop" } = phraseOf(there) ?? {};
         const port = match.find(({ field }) => field === "dport");
         const host = match.find(({ field }) => field === "daddr");
         if (port?.field !== "dport") return false;
@@ -58,8 +58,8 @@ export function sharedWith(view: NatView, chain: string, isOthers: IsOwn): Share
       },
     },
     entries: {
-      rule({ exprs }) {
-        const each = phraseOf(exprs)?.match.find(({ field }) => field === "dports");
+      rule(there) {
+        const each = phraseOf(there)?.match.find(({ field }) => field === "dports");
         if (each?.field !== "dports") return false;
         const { protocol, ports: some } = each.is;
         return some.some((hostPort) => ports.has(portKey({ protocol, hostPort })));

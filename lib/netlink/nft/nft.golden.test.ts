@@ -347,7 +347,7 @@ describe("replies", () => {
       data: { sreg: 1, dreg: 1, len: 4, op: 0, mask: { value: hex("ffffffc0") }, xor: { value: hex("00000000") } },
     });
     const nfproto = { field: "nfproto", is: "ipv4" };
-    expect(phraseOf(decoded?.exprs ?? [])).toEqual({
+    expect(decoded && phraseOf(decoded)).toEqual({
       match: [nfproto, saddr("10.1.0.5"), not(daddr("10.1.2.64/26"))],
       verdict: "masquerade",
     });
@@ -374,7 +374,7 @@ describe("replies", () => {
       name: "nat",
       data: { type: 1, family: 2, addrMin: 1, addrMax: 1, protoMin: 2, protoMax: 2, flags: 3 },
     });
-    expect(phraseOf(decoded?.exprs ?? [])).toEqual({
+    expect(decoded && phraseOf(decoded)).toEqual({
       match: [{ field: "l4proto", is: "tcp" }, ...toPod.match],
       verdict: toPod.verdict,
     });

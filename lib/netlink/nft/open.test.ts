@@ -448,10 +448,10 @@ describeWith(["cell", "ip", "nft", "iptables"], "rules of iptables", () => {
       await node.run("iptables", ..."-t nat -A POSTROUTING -m limit -j ACCEPT".split(" "));
       const [one, other] = socket.rule.list({ family: "ip", table: "nat", chain: "POSTROUTING" });
       expect(one?.exprs.map(({ name }) => name)).toEqual(["payload", "cmp", "match", "counter", "target"]);
-      const phrase = phraseOf(one?.exprs ?? []);
+      const phrase = one && phraseOf(one);
       expect(phrase).toMatchObject({ comment: "hello", iptables: true });
       expect(phrase && phraseText(phrase)).toBe("ip saddr 10.0.0.5 masquerade");
-      expect(phraseOf(other?.exprs ?? [])).toBeUndefined();
+      expect(other && phraseOf(other)).toBeUndefined();
     } finally {
       socket.close();
       await node.close();

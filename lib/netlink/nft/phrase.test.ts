@@ -11,6 +11,7 @@ import { Writer } from "../wire/bytes.ts";
 import { decodeChain } from "./chain.ts";
 import type { Expr } from "./expr.ts";
 import type { Match } from "./match.ts";
+import type { NftFamily } from "./message.ts";
 import { exprsOf, phraseOf, phraseText, type Rule, type Verdict } from "./phrase.ts";
 import { addRule, decodeRule } from "./rule.ts";
 import { decodeElements, decodeSet } from "./set.ts";
@@ -79,9 +80,9 @@ const rules: fc.Arbitrary<{ family: Family; said: Rule }> = fc.constantFrom<Fami
 );
 
 /** The bytes of a rule, as its own message's attributes. */
-function bytesOf(exprs: readonly Expr[], comment?: string): Uint8Array {
+function bytesOf(exprs: readonly Expr[], family: NftFamily, comment?: string): Uint8Array {
   const writer = new Writer();
-  const { header, attrs } = addRule({ family: "inet", table: "t", chain: "c" }, { exprs, comment });
+  const { header, attrs } = addRule({ family, table: "t", chain: "c" }, { exprs, comment });
   header(writer);
   attrs?.(writer);
   // NFTA_RULE_HANDLE, which the kernel adds.
@@ -93,10 +94,11 @@ describe("for any rule", () => {
   test("what is said is read, through bytes, in each family of table", () => {
     fc.assert(
       fc.property(rules, fc.boolean(), ({ family, said }, inet) => {
-        const exprs = exprsOf(inet ? "inet" : family === 4 ? "ip" : "ip6", said);
-        const decoded = decodeRule(bytesOf(exprs));
+        const table = inet ? "inet" : family === 4 ? "ip" : "ip6";
+        const exprs = exprsOf(table, said);
+        const decoded = decodeRule(bytesOf(exprs, table));
         expect(decoded?.exprs).toEqual(exprs);
-        const phrase = phraseOf(decoded?.exprs ?? []);
+        const phrase = decoded && phraseOf(decoded);
         if (phrase === undefined) throw new Error("not understood");
         expect(phraseText(phrase)).toBe(phraseText(said));
         expect(phrase.verdict).toEqual(said.verdict);
@@ -112,8 +114,9 @@ describe("for any rule", () => {
     fc.assert(
       fc.property(rules, fc.option(fc.string({ maxLength: 80 }), { nil: undefined }), ({ family, said }, comment) => {
         const written = { ...said, comment: comment?.replaceAll("\0", ""), iptables: true };
-        const exprs = exprsOf(family === 4 ? "ip" : "ip6", written);
-        const phrase = phraseOf(decodeRule(bytesOf(exprs))?.exprs ?? []);
+        const table = family === 4 ? "ip" : "ip6";
+        const decoded = decodeRule(bytesOf(exprsOf(table, written), table));
+        const phrase = decoded && phraseOf(decoded);
         expect(phrase).toMatchObject({ verdict: said.verdict, iptables: true });
         expect(phrase?.comment).toBe(written.comment);
       }),
@@ -136,7 +139,7 @@ describe("for any rule", () => {
       fc.property(rules, fc.nat(), fc.constantFrom(...intruders), ({ said }, at, intruder) => {
         const exprs = exprsOf("inet", said);
         exprs.splice(at % (exprs.length + 1), 0, intruder);
-        expect(phraseOf(exprs)).toBeUndefined();
+        expect(phraseOf({ family: "inet", exprs })).toBeUndefined();
       }),
     );
   });
@@ -202,13 +205,13 @@ describe("what is not ours to understand", () => {
     ],
     ["another verdict", [{ name: "immediate", data: { dreg: 0, data: { verdict: { code: -1 } } } }]],
   ])("%s", (_, exprs) => {
-    expect(phraseOf(exprs)).toBeUndefined();
+    expect(phraseOf({ family: "ip", exprs })).toBeUndefined();
   });
 
   test("a register that something else was loaded into", () => {
     const exprs = exprsOf("ip", rule([dport("tcp", 80)], dnat("10.0.0.1", 80)));
     exprs.splice(-1, 0, meta(3));
-    expect(phraseOf(exprs)).toBeUndefined();
+    expect(phraseOf({ family: "ip", exprs })).toBeUndefined();
   });
 });
 
@@ -271,7 +274,7 @@ test("for any bytes: something or a WireError", () => {
   const struck = fc
     .tuple(rules, fc.nat(), fc.uint8Array({ minLength: 1, maxLength: 6 }), fc.nat())
     .map(([{ said }, at, noise, length]) => {
-      const bytes = bytesOf(exprsOf("inet", said), "comment");
+      const bytes = bytesOf(exprsOf("inet", said), "inet", "comment");
       noise.forEach((byte, each) => {
         bytes[(at + each) % bytes.length] = byte;
       });
@@ -283,7 +286,7 @@ test("for any bytes: something or a WireError", () => {
       for (const decode of decoders) {
         try {
           const decoded = decode(bytes);
-          if (decoded !== undefined && "exprs" in decoded && phraseOf(decoded.exprs) !== undefined) understood++;
+          if (decoded !== undefined && "exprs" in decoded && phraseOf(decoded) !== undefined) understood++;
         } catch (error) {
           if (!(error instanceof WireError)) throw error;
         }

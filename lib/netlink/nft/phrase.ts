@@ -152,11 +152,17 @@ function verdictExprs(verdict: Verdict): Expr[] {
 /** What a register holds: bytes of the packet, masked or not, or a value of the rule's own. */
 type Register = { readonly load: Load; readonly mask?: Uint8Array | undefined } | { readonly value: Uint8Array };
 
+/** Expressions, and the family of the table they are in: some of iptables' are words that two families read differently. */
+export interface Expressed {
+  readonly family: NftFamily;
+  readonly exprs: readonly Expr[];
+}
+
 /**
  * What expressions mean; undefined where some of it is nothing that our rules say. The comment is among them only where
  * iptables wrote it.
  */
-export function phraseOf(exprs: readonly Expr[]): Rule | undefined {
+export function phraseOf({ family, exprs }: Expressed): Rule | undefined {
   const registers = new Map<number, Register>();
   const match: Match[] = [];
   let verdict: Verdict | undefined;
@@ -200,7 +206,7 @@ export function phraseOf(exprs: readonly Expr[]): Rule | undefined {
     } else if (expr.name === "immediate" && expr.data.dreg !== 0 && expr.data.data?.value !== undefined) {
       registers.set(expr.data.dreg ?? 0, { value: expr.data.data.value });
     } else {
-      verdict = verdictOf(expr, registers);
+      verdict = verdictOf(expr, family, registers);
       if (verdict === undefined) return undefined;
     }
   }
@@ -227,9 +233,9 @@ function loadOf(expr: Expr): { readonly register: number; readonly load: Load } 
   return load === undefined || register === undefined ? undefined : { register, load };
 }
 
-function verdictOf(expr: Expr, registers: ReadonlyMap<number, Register>): Verdict | undefined {
+function verdictOf(expr: Expr, family: NftFamily, registers: ReadonlyMap<number, Register>): Verdict | undefined {
   if (isXtMasquerade(expr)) return "masquerade";
-  const [dnat, setMark] = [endpointOfXt(expr), markOfXt(expr)];
+  const [dnat, setMark] = [endpointOfXt(expr, family === "ip6" ? 6 : 4), markOfXt(expr)];
   if (dnat !== undefined) return { dnat };
   if (setMark !== undefined) return { setMark };
   if (expr.name === "masq") {

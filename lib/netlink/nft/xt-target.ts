@@ -1,7 +1,7 @@
 // Targets as x_tables has them, for rules that iptables reads: struct xt_mark_tginfo2 of linux/netfilter/xt_mark.h, and
 // struct nf_nat_range2, nf_nat_range and nf_nat_ipv4_multi_range_compat of linux/netfilter/nf_nat.h. Marks are in the order
 // of the host, addresses and ports in that of the network.
-import { ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
+import { ipBytes, ipFromBytes, type Family, type Ip } from "../../ip/ip.ts";
 import type { Expr } from "./expr.ts";
 import type { Mark } from "./match.ts";
 
@@ -44,17 +44,17 @@ export function xtDnat({ ip, port }: Endpoint): Expr {
   return { name: "target", data: { name: "DNAT", rev: 2, info } };
 }
 
-/** Where a DNAT leads, of any revision; undefined where it is to more than one address and port. */
-export function endpointOfXt(expr: Expr): Endpoint | undefined {
+/** Where a DNAT of a family leads, of any revision; undefined where it is to more than one address and port. */
+export function endpointOfXt(expr: Expr, family: Family): Endpoint | undefined {
   if (expr.name !== "target" || expr.data.name !== "DNAT" || expr.data.info === undefined) return undefined;
   const { rev, info } = expr.data;
   const range = rev === 0 || rev === 1 || rev === 2 ? ranges[rev] : undefined;
   if (range === undefined || info.length !== range.size || wordIn(info.subarray(range.flagsAt)) !== mapsAddressAndPort)
     return undefined;
   const [lowest, highest] = range.addressAt;
-  // The room is for an address of either family; nobody is at an IPv6 address that ends in so many zeros.
-  const isV4 = rev === 0 || info.subarray(lowest + 4, lowest + 16).every((byte) => byte === 0);
-  const length = isV4 ? 4 : 16;
+  // The room is for an address of either family, and does not say of which; the first revision has none for IPv6.
+  if (rev === 0 && family === 6) return undefined;
+  const length = family === 4 ? 4 : 16;
   const [a = 0, b = 0, c = 0, d = 0] = info.subarray(range.portAt);
   for (let at = 0; at < length; at++) if (info[lowest + at] !== info[highest + at]) return undefined;
   const ip = ipFromBytes(info.subarray(lowest, lowest + length));

@@ -78,20 +78,21 @@ describe("targets", () => {
   test.each([
     ["10.1.0.5", `0a010005 ${"00".repeat(12)}`],
     ["fd00:1::5", "fd000001 00000000 00000000 00000005"],
+    ["2001:db8::", "20010db8 00000000 00000000 00000000"],
   ])("DNAT to %s, in every revision that kernels have had", (address, bytes) => {
     const endpoint = { ip: ip(address), port: 80 };
     const made = xtDnat(endpoint);
     expect(infoOf(made)).toBe(text("03000000", bytes, bytes, "0050 0050 0000", "000000000000"));
-    expect(endpointOfXt(made)).toEqual(endpoint);
+    expect(endpointOfXt(made, endpoint.ip.family)).toEqual(endpoint);
     const range = { name: "target", data: { name: "DNAT", rev: 1, info: hex("03000000", bytes, bytes, "0050 0050") } };
-    expect(endpointOfXt(range as Expr)).toEqual(endpoint);
+    expect(endpointOfXt(range as Expr, endpoint.ip.family)).toEqual(endpoint);
     const other = { name: "target", data: { name: "DNAT", rev: 1, info: hex("03000000", bytes, bytes, "0050 0051") } };
-    expect(endpointOfXt(other as Expr), "two ports").toBeUndefined();
+    expect(endpointOfXt(other as Expr, endpoint.ip.family), "two ports").toBeUndefined();
   });
 
   test("DNAT of iptables from before 2018", () => {
     const info = hex("01000000 03000000 0a010005 0a010005 0050 0050 00000000");
-    expect(endpointOfXt({ name: "target", data: { name: "DNAT", rev: 0, info } })).toEqual({
+    expect(endpointOfXt({ name: "target", data: { name: "DNAT", rev: 0, info } }, 4)).toEqual({
       ip: ip("10.1.0.5"),
       port: 80,
     });
