@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // npm test [-- --engine embedded|node] [vitest's own arguments]: everything this machine can run, in network and mount
-// namespaces of its own, so that no test can touch the machine's. A loud line for each thing it cannot run; the last line
-// is "N passed, N failed".
+// namespaces of its own, so that no test can touch the machine's. A loud line for each thing it cannot run, one for each
+// that failed; the last line is "N passed, N failed".
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import {
   engineFor,
   ensureBuilt,
@@ -76,7 +77,12 @@ delete environment.NODE_OPTIONS;
 const done = spawnSync(command[0], command.slice(1), { cwd: root, stdio: "inherit", env: environment });
 
 let passed = 0;
-let failed = 0;
+/** What failed: the file, the test, and the first line of what it said, which may be as long as a program. */
+const failed = [];
+const fail = (where, said = "") => {
+  const [line] = stripVTControlCharacters(said).trim().split("\n");
+  failed.push(`${where} (${engine} engine): ${line.slice(0, 300)}`);
+};
 const missed = new Map(
   existsSync(notRun)
     ? readFileSync(notRun, "utf8")
@@ -86,26 +92,38 @@ const missed = new Map(
     : [],
 );
 const skipped = [];
+/** As vitest writes it, so that it can be searched for. */
+const nameOf = (...parts) =>
+  parts
+    .flat()
+    .filter((part) => part !== "")
+    .join(" > ");
 try {
   const { numPassedTests, testResults } = JSON.parse(readFileSync(report, "utf8"));
   passed = numPassedTests;
-  for (const { status, assertionResults } of testResults) {
-    const inFile = assertionResults.filter((each) => each.status === "failed").length;
+  for (const { name, status, message, assertionResults } of testResults) {
+    const file = relative(root, name);
+    const inFile = assertionResults.filter((each) => each.status === "failed");
+    for (const { ancestorTitles, title, failureMessages } of inFile)
+      fail(nameOf(file, ancestorTitles, title), failureMessages[0]);
     // A file that cannot even be read has no tests in it, and has failed all the same.
-    failed += inFile === 0 && status === "failed" ? 1 : inFile;
-    skipped.push(...assertionResults.filter((each) => each.status !== "passed" && each.status !== "failed"));
+    if (inFile.length === 0 && status === "failed") fail(file, message || "a hook, or what is outside of its tests");
+    for (const { status, fullName, ancestorTitles, title } of assertionResults)
+      if (status !== "passed" && status !== "failed")
+        skipped.push({ fullName, ancestorTitles, where: nameOf(file, ancestorTitles, title) });
   }
-} catch {
-  console.error("vitest wrote no report");
+} catch (error) {
+  fail("vitest wrote no report", error.message);
 }
 const chosen = args.some((arg) => arg === "-t" || arg.startsWith("--testNamePattern"));
-for (const { fullName, ancestorTitles } of chosen ? [] : skipped) {
+for (const { fullName, ancestorTitles, where } of chosen ? [] : skipped) {
   if (ancestorTitles.some((title) => missed.has(title))) continue;
   missed.set(fullName, "skipped by its own file");
-  if (process.env.CI === "true") failed++;
+  if (process.env.CI === "true") fail(where, "skipped by its own file");
 }
 for (const [name, reason] of missed) console.log(`NOT RUN: ${name}: ${reason}`);
-if (done.status !== 0 && failed === 0) failed = 1;
+if (done.status !== 0 && failed.length === 0) fail("vitest", `ended with ${done.signal ?? `status ${done.status}`}`);
 rmSync(scratch, { recursive: true, force: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+for (const line of failed) console.log(`failed: ${line}`);
+console.log(`${passed} passed, ${failed.length} failed`);
+process.exit(failed.length === 0 ? 0 : 1);

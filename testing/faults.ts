@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { sys } from "../lib/host/node.ts";
 import { failing, type Faulty } from "./failing.ts";
 import type { Call, Runtime } from "./runtime.ts";
+import { quietSpawn } from "./host.ts";
 
 const CLONE_NEWNET = 0x40000000;
 export const EIO = 5;
@@ -21,7 +22,7 @@ export async function struck(
 ): Promise<Faulty & { error?: unknown }> {
   const home = sys.open("/proc/thread-self/ns/net", 0, 0);
   const quiet: typeof sys.write = (fd, data) => (fd === 2 ? undefined : sys.write(fd, data));
-  const faulty = failing({ ...sys, write: quiet }, at, fault, since);
+  const faulty = failing({ ...sys, write: quiet, spawn: quietSpawn }, at, fault, since);
   // The request is a value of the test's, and no call of the system.
   const { getenv: _, argv: __, ...over } = faulty.sys;
   try {

@@ -2,8 +2,12 @@
 // system calls below are this machine's, in the netns this thread stands in.
 import type { Host } from "../lib/host/host.ts";
 import { sys } from "../lib/host/node.ts";
+import { spawnTo } from "../lib/host/node-spawn.ts";
 import { hostOver } from "../lib/host/open.ts";
 import type { Sys } from "../lib/host/sys.ts";
+
+/** Whatever children complain of on purpose, a test run does not: the caller gets it, and nobody else. */
+export const quietSpawn: Sys["spawn"] = spawnTo(undefined);
 
 export interface TestCall {
   /** What the process is called by, arguments after it. */
@@ -36,7 +40,7 @@ export function testHost({ argv = ["bridge"], env = {}, stdin = "", over = {} }:
       else written[fd] += typeof data === "string" ? data : Buffer.from(data).toString("utf8");
     },
     // A child's environment is ours, this process's own, under the request's.
-    spawn: (path, argv, overlay, input, timeoutMs) => sys.spawn(path, argv, [...lines, ...overlay], input, timeoutMs),
+    spawn: (path, argv, overlay, input, timeoutMs) => quietSpawn(path, argv, [...lines, ...overlay], input, timeoutMs),
     ...over,
   });
   return { host, stdout: () => written[1], stderr: () => written[2] };

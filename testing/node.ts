@@ -6,6 +6,7 @@ import type { Host } from "../lib/host/host.ts";
 import { sys } from "../lib/host/node.ts";
 import { hostOver } from "../lib/host/open.ts";
 import type { Sys } from "../lib/host/sys.ts";
+import { quietSpawn } from "./host.ts";
 
 const CLONE_NEWNET = 0x40000000;
 let count = 0;
@@ -43,7 +44,7 @@ export async function makeNode(): Promise<TestNode> {
   const run = async (command: string, ...args: string[]) => (await execa(command, args)).stdout;
   return {
     name,
-    host: (over = {}) => hostOver({ ...sys, ...over }),
+    host: (over = {}) => hostOver({ ...sys, spawn: quietSpawn, ...over }),
     async container(label) {
       const netns = `${name}-${label}`;
       await execa("ip", ["netns", "add", netns]);

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { testHost, type TestCall } from "../../testing/host.ts";
+import { quietSpawn, type TestCall, testHost } from "../../testing/host.ts";
 import { Recorder } from "../../testing/recorder.ts";
 import { refusalOf } from "../../testing/refusal.ts";
 import { answer } from "../../testing/runtime.ts";
@@ -228,7 +228,7 @@ describe("an executable", () => {
     script("x", `echo $$ > ${root}/pid; exec sleep 600`);
     let passed = 0;
     const spawn: Sys["spawn"] = (path, argv, env, stdin, timeoutMs) => {
-      const done = sys.spawn(path, argv, env, stdin, 300);
+      const done = quietSpawn(path, argv, env, stdin, 300);
       passed = timeoutMs;
       return done;
     };

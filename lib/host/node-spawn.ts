@@ -169,36 +169,38 @@ function attend(pid: number, input: number, stdin: Buffer, outlets: readonly Out
   }
 }
 
-/** `Sys.spawn`. */
-export const spawn: Sys["spawn"] = (path, argv, env, stdin, timeoutMs) => {
-  const overlaid = new Map(Object.entries(process.env));
-  for (const pair of env) overlaid.set(pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1));
-  const environment = Array.from(overlaid, ([key, value]) => `${key}=${value}`);
+/** `Sys.spawn`; what the child says on standard error is copied to `errorsTo`, if anywhere. */
+export const spawnTo =
+  (errorsTo: number | undefined): Sys["spawn"] =>
+  (path, argv, env, stdin, timeoutMs) => {
+    const overlaid = new Map(Object.entries(process.env));
+    for (const pair of env) overlaid.set(pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1));
+    const environment = Array.from(overlaid, ([key, value]) => `${key}=${value}`);
 
-  const pipes = [pipe(), pipe(), pipe()] as const;
-  const [[inner, input], [output, outer], [errors, innerErrors]] = pipes;
-  let pid: number;
-  try {
-    pid = start(path, argv, environment, [inner, outer, innerErrors]);
-  } catch (error) {
-    for (const fd of pipes.flat()) fs.closeSync(fd);
-    throw error;
-  }
-  for (const fd of [inner, outer, innerErrors]) fs.closeSync(fd);
-  const stdout: Outlet = { fd: output, open: true, chunks: [], copyTo: undefined };
-  const stderr: Outlet = { fd: errors, open: true, chunks: [], copyTo: 2 };
-  try {
-    let ended = false;
-    let status: ReturnType<typeof reap>;
+    const pipes = [pipe(), pipe(), pipe()] as const;
+    const [[inner, input], [output, outer], [errors, innerErrors]] = pipes;
+    let pid: number;
     try {
-      ended = attend(pid, input, Buffer.from(stdin, "utf8"), [stdout, stderr], timeoutMs);
-    } finally {
-      if (!ended) endGroup(pid);
-      status = reap(pid);
+      pid = start(path, argv, environment, [inner, outer, innerErrors]);
+    } catch (error) {
+      for (const fd of pipes.flat()) fs.closeSync(fd);
+      throw error;
     }
-    return [ended ? status[0] : -1, status[1], textOf(stdout), textOf(stderr)];
-  } finally {
-    fs.closeSync(output);
-    fs.closeSync(errors);
-  }
-};
+    for (const fd of [inner, outer, innerErrors]) fs.closeSync(fd);
+    const stdout: Outlet = { fd: output, open: true, chunks: [], copyTo: undefined };
+    const stderr: Outlet = { fd: errors, open: true, chunks: [], copyTo: errorsTo };
+    try {
+      let ended = false;
+      let status: ReturnType<typeof reap>;
+      try {
+        ended = attend(pid, input, Buffer.from(stdin, "utf8"), [stdout, stderr], timeoutMs);
+      } finally {
+        if (!ended) endGroup(pid);
+        status = reap(pid);
+      }
+      return [ended ? status[0] : -1, status[1], textOf(stdout), textOf(stderr)];
+    } finally {
+      fs.closeSync(output);
+      fs.closeSync(errors);
+    }
+  };

@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { isErrno, systemError } from "./errno.ts";
 import type { Host } from "./host.ts";
 import { attempt, call, cString, errnoOf, POLLIN, waitFor, writeAll } from "./node-libc.ts";
-import { spawn } from "./node-spawn.ts";
+import { spawnTo } from "./node-spawn.ts";
 import { hostOver } from "./open.ts";
 import type { Sys } from "./sys.ts";
 
@@ -198,7 +198,7 @@ export const sys: Sys = {
     }
   },
 
-  spawn,
+  spawn: spawnTo(2),
 };
 
 export function openHost(): Host {

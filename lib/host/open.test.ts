@@ -2,6 +2,7 @@ import { chmodSync, closeSync, mkdtempSync, openSync, readdirSync, readFileSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { quietSpawn } from "../../testing/host.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { makeNode, type TestNode } from "../../testing/node.ts";
 import { NotNetnsError, systemError } from "./errno.ts";
@@ -207,7 +208,7 @@ describeWith(["cell", "ip"], "network namespaces", () => {
 });
 
 describe("exec", () => {
-  const host = hostOver(sys);
+  const host = hostOver({ ...sys, spawn: quietSpawn });
   const directory = mkdtempSync(join(tmpdir(), "weft-exec-"));
   afterAll(() => rmSync(directory, { recursive: true }));
 

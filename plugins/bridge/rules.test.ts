@@ -8,6 +8,7 @@ import { encodeResult } from "../../lib/cni/result.ts";
 import { systemError } from "../../lib/host/errno.ts";
 import { sys } from "../../lib/host/node.ts";
 import type { Sys } from "../../lib/host/sys.ts";
+import { quietSpawn } from "../../testing/host.ts";
 
 let on: BridgeNode;
 let pod: string;
@@ -139,7 +140,7 @@ describeWith(["cell", "ip", "ping", "nft", "iptables", "legacy iptables"], "brid
     const started: string[] = [];
     const spawn: Sys["spawn"] = (path, argv, ...rest) => {
       started.push(argv[0] ?? path);
-      return sys.spawn(path, argv, ...rest);
+      return quietSpawn(path, argv, ...rest);
     };
     const types = new Set<number>();
     const send: Sys["send"] = (fd, data) => {
@@ -195,7 +196,7 @@ describeWith(["cell", "ip", "ping", "nft", "iptables", "legacy iptables"], "brid
     await on.del({ netns: pod, conf, searchPath });
     const before = await ruleset();
     const spawn: Sys["spawn"] = (path, argv, env, stdin, timeoutMs) =>
-      sys.spawn(
+      quietSpawn(
         path,
         argv,
         env,

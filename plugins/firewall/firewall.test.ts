@@ -8,9 +8,10 @@ import { nft } from "../../testing/nft.ts";
 import { makeNode, type TestNode } from "../../testing/node.ts";
 import { makeRuntime, type Call, type Runtime } from "../../testing/runtime.ts";
 import type { CniError } from "../../lib/cni/error.ts";
-import { sys } from "../../lib/host/node.ts";
+import type { Sys } from "../../lib/host/sys.ts";
 import { openNft } from "../../lib/netlink/nft/open.ts";
 import { firewall } from "./index.ts";
+import { quietSpawn } from "../../testing/host.ts";
 
 const timeout = 300_000;
 const records = "/run/cni/firewall";
@@ -75,14 +76,14 @@ async function pod(): Promise<string> {
   return netns;
 }
 /** Calls of which it is known what they started. */
-function spawning(): { started: string[]; over: Pick<typeof sys, "spawn"> } {
+function spawning(): { started: string[]; over: Pick<Sys, "spawn"> } {
   const started: string[] = [];
   return {
     started,
     over: {
       spawn(file, argv, ...rest) {
         started.push(argv.join(" "));
-        return sys.spawn(file, argv, ...rest);
+        return quietSpawn(file, argv, ...rest);
       },
     },
   };

@@ -1,10 +1,11 @@
 // portmap with the iptables backend, both kinds of iptables, judged by iptables-save, `iptables -C`, and by asking the ports.
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { sys } from "../../lib/host/node.ts";
+import type { Sys } from "../../lib/host/sys.ts";
 import { iptables, pathWith, saved, type Variant } from "../../testing/iptables.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { nft } from "../../testing/nft.ts";
 import { makePortNode, type PortNode } from "../../testing/ports.ts";
+import { quietSpawn } from "../../testing/host.ts";
 
 const web = { hostPort: 8080, containerPort: 80, protocol: "tcp" };
 const dns = { hostPort: 5353, containerPort: 53, protocol: "udp" };
@@ -38,8 +39,8 @@ function describe4(variant: Variant): void {
     const over = {
       spawn: ((file, argv, ...rest) => {
         started.push(argv.join(" "));
-        return sys.spawn(file, argv, ...rest);
-      }) satisfies typeof sys.spawn,
+        return quietSpawn(file, argv, ...rest);
+      }) satisfies Sys["spawn"],
     };
     const more = () => ({ searchPath: path.path, over });
     const add = (asked: object, other: Parameters<PortNode["add"]>[1] = {}) => on.add(asked, { ...more(), ...other });

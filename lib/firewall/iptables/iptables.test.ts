@@ -7,12 +7,12 @@ import { iptables, pathWith, saved } from "../../../testing/iptables.ts";
 import { describeWith } from "../../../testing/needs.ts";
 import { makeNode, type TestNode } from "../../../testing/node.ts";
 import { systemError } from "../../host/errno.ts";
-import { sys } from "../../host/node.ts";
 import type { Host } from "../../host/host.ts";
 import { automaticBackend } from "../backend.ts";
 import { findIptables, findLegacyIptables, isLegacyLoaded } from "./find.ts";
 import { quoted, restore } from "./restore.ts";
 import { chainRemoval, deletion, optionOf, readSaved, saveTable, wordsOf } from "./save.ts";
+import { quietSpawn } from "../../../testing/host.ts";
 
 describeWith(["cell", "ip", "nft", "iptables", "legacy iptables"], "iptables", () => {
   let node: TestNode;
@@ -33,7 +33,7 @@ describeWith(["cell", "ip", "nft", "iptables", "legacy iptables"], "iptables", (
       getenv: (name) => (name === "PATH" ? path : undefined),
       spawn: (file, argv, ...rest) => {
         started.push([...argv]);
-        return sys.spawn(file, argv, ...rest);
+        return quietSpawn(file, argv, ...rest);
       },
     });
   const variants = ["nft", "legacy"] as const;
