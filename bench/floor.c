@@ -1,11 +1,12 @@
 // The floor: what the kernel itself takes for a plugin's work. The same kernel requests as ours, in the same order, and
 // nothing else: no JSON is read, no configuration, no error explained. Not a plugin; only the bench calls it.
 //
-// Called as flannel (ADD, DEL), bridge (DEL), host-local (ADD, DEL) or loopback (ADD, DEL), with the usual CNI variables;
-// VERSION under any name. What a plugin finds in its configuration comes by environment:
+// Called as flannel, bridge, host-local, loopback or portmap (ADD, DEL), with the usual CNI variables; VERSION under any
+// name. What a plugin finds in its configuration comes by environment:
 //   FLOOR_SAVED   flannel's directory of saved configurations
 //   FLOOR_STORE   host-local's directory of the network
 //   FLOOR_SUBNET  the range, as 10.244.1.0/24
+// floor-nft.h has the packet filter, and what it wants to know.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -64,6 +65,15 @@ static void sync_directory(const char *path) {
 	close(fd);
 }
 
+static int lock_file(const char *path, int mode) {
+	struct stat held, there;
+	int fd = MUST(open(path, O_RDONLY | O_CREAT | O_CLOEXEC, mode));
+	MUST(flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK ? 0 : flock(fd, LOCK_EX));
+	MUST(fstat(fd, &held));
+	MUST(stat(path, &there));
+	return fd;
+}
+
 // ---- network namespaces
 
 static int home_netns, pod_netns;
@@ -90,11 +100,11 @@ static void pod_sysctl(const char *path, const char *value) {
 // ---- netlink
 
 static struct nlmsghdr *message; // the one being written
-static char out[1024];
+static char out[1 << 19];
 static int out_length, messages;
 
-static int open_netlink(void) {
-	int fd = MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)), on = 1;
+static int open_netlink(int protocol) {
+	int fd = MUST(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)), on = 1;
 	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
 	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
 	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
@@ -105,15 +115,14 @@ static int open_netlink(void) {
 
 static int open_netlink_in_pod(void) {
 	MUST(setns(pod_netns, CLONE_NEWNET));
-	int fd = open_netlink();
+	int fd = open_netlink(NETLINK_ROUTE);
 	MUST(setns(home_netns, CLONE_NEWNET));
 	return fd;
 }
 
 static void *append(const void *data, int length) {
-	void *at = out + out_length;
+	void *at = memset(out + out_length, 0, NLMSG_ALIGN(length));
 	if (data) memcpy(at, data, length);
-	else memset(at, 0, length);
 	out_length += NLMSG_ALIGN(length);
 	if (message) message->nlmsg_len = out + out_length - (char *)message;
 	return at;
@@ -186,19 +195,16 @@ static void add_route(int index, struct in_addr *to, int length, unsigned gatewa
 	attr_u32(RTA_GATEWAY, gateway);
 }
 
+#include "floor-nft.h"
+
 // ---- host-local
 
 static unsigned subnet, mask; // host order
 
 static int lock_store(const char *store) {
 	char path[512];
-	struct stat held, there;
 	snprintf(path, sizeof path, "%s/lock", store);
-	int fd = MUST(open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0750));
-	MUST(flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK ? 0 : flock(fd, LOCK_EX));
-	MUST(fstat(fd, &held));
-	MUST(stat(path, &there));
-	return fd;
+	return lock_file(path, 0750);
 }
 
 // Every file is read: whose it is stands only inside.
@@ -283,10 +289,10 @@ static void add_pair(int fd, const char *port, int bridge, unsigned mtu, unsigne
 }
 
 static void bridge_add(void) {
-	char port[IFNAMSIZ], path[128];
+	char port[IFNAMSIZ], path[128], alias[256];
 	unsigned char macs[12], hairpin = 1, isolated = 0;
 	unsigned peer = 0;
-	int node = open_netlink(), pod = open_netlink_in_pod();
+	int node = open_netlink(NETLINK_ROUTE), pod = open_netlink_in_pod();
 	int bridge = get_link(node, "cni0", 0, NULL).ifi_index;
 	MUST(getrandom(macs, sizeof macs, 0));
 	macs[0] = 0xfe, local_mac(macs), local_mac(macs + 6);
@@ -303,9 +309,12 @@ static void bridge_add(void) {
 	attr(IFLA_BRPORT_ISOLATED, &isolated, 1);
 	end_nest(info);
 	set_link(peer, IFF_UP, IFF_UP);
+	snprintf(alias, sizeof alias, "cni:cbr0:%s:%s", env("CNI_CONTAINERID"), env("CNI_IFNAME"));
+	attr(IFLA_IFALIAS, alias, strlen(alias));
 	send_all(node, 2);
 
 	struct in_addr ip = reserve(), network = {htonl(subnet & 0xffff0000)};
+	masquerade(ip);
 	unsigned gateway = htonl(subnet + 1), broadcast = htonl(subnet | ~mask);
 	snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/arp_notify", env("CNI_IFNAME"));
 	pod_sysctl(path, "1");
@@ -336,6 +345,8 @@ static void bridge_del(void) {
 	begin(RTM_DELLINK, NLM_F_ACK, &any, sizeof any);
 	attr(IFLA_IFNAME, env("CNI_IFNAME"), strlen(env("CNI_IFNAME")) + 1);
 	send_all(pod, 1);
+	close(pod);
+	unmasquerade();
 	release();
 }
 
@@ -383,8 +394,10 @@ int main(int count, char **args) {
 	int add = !strcmp(verb, "ADD");
 	for (ssize_t n, at = 0; (n = MUST(read(0, config + at, sizeof config - 1 - at))) > 0;) at += n;
 	open_netns();
+	read_backend();
 	if (!strcmp(plugin, "flannel")) add ? flannel_add() : flannel_del();
 	else if (!strcmp(plugin, "bridge")) add ? bridge_add() : bridge_del();
+	else if (!strcmp(plugin, "portmap")) add ? portmap_add() : portmap_del();
 	else if (!strcmp(plugin, "loopback")) loopback(add ? IFF_UP : 0);
 	else if (add) dprintf(1, "{\"ips\":[{\"address\":\"%s\"}]}\n", inet_ntoa(reserve()));
 	else release();

@@ -1,7 +1,7 @@
 // portmap's rows: by the number of ports, by backend, and on a node whose packet filter holds a thousand pods' rules.
 import { createHash } from "node:crypto";
 import { execa } from "execa";
-import { call, look } from "./steps.mjs";
+import { call, look, rulesShown } from "./steps.mjs";
 
 /** One pod's list entry and what the plugins before gave it. */
 const confOf = (backend, ports, address) => ({
@@ -20,12 +20,11 @@ const confOf = (backend, ports, address) => ({
   },
 });
 
-const shown = { nftables: "nft list ruleset", iptables: "iptables-save -t nat" };
 const heldPods = 1000;
 
-/** Runs a verb for each of the pods whose rules are there all the time. */
-async function forHeldPods(verb, backend, exe) {
-  for (let at = 0; at < heldPods; at++) {
+/** Runs a verb for each of the pods that had rules before, or have them all the time. */
+async function forPods(count, verb, backend, exe) {
+  for (let at = 0; at < count; at++) {
     const env = {
       CNI_COMMAND: verb,
       CNI_CONTAINERID: createHash("sha256").update(`held ${at}`).digest("hex"),
@@ -52,13 +51,17 @@ function scenario({ backend, count, rounds, held }) {
     count: 1,
     rows: ["ADD", "DEL"].map((step) => ({ step, title: `portmap ${step}, ${title}` })),
     prepare() {},
-    setUp: held ? (exe) => forHeldPods("ADD", backend, exe("portmap")) : undefined,
-    tearDown: held ? (exe) => forHeldPods("DEL", backend, exe("portmap")) : undefined,
+    async setUp(exe) {
+      // One pod leaves what all share: a node in use has it, and the floor makes none of it.
+      await forPods(held ? heldPods : 1, "ADD", backend, exe("portmap"));
+      if (!held) await forPods(1, "DEL", backend, exe("portmap"));
+    },
+    tearDown: held ? (exe) => forPods(heldPods, "DEL", backend, exe("portmap")) : undefined,
     steps(lane) {
-      if (lane.isFloor) return [];
       const stdin = lane.file(id, confOf(backend, ports, "10.244.1.77"));
-      const common = { plugin: "portmap", exe: lane.exe, stdin, state: "/run" };
-      const has = without ? "true" : `${shown[backend]} | grep -q "$ID"`;
+      const floor = { FLOOR_BACKEND: backend, FLOOR_PORTS: String(count) };
+      const common = { plugin: "portmap", exe: lane.exe, stdin, state: "/run", floor };
+      const has = without ? "true" : `${rulesShown[backend]} | grep -q "$ID"`;
       return [
         call("ADD", { ...common, verb: "ADD" }),
         look("ADD", has, { state: "/run", every: 10 }),

@@ -1,5 +1,5 @@
 // What Weft is measured with: the Go plugins, the C floor and the harness, built where missing.
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { root } from "../build/bootstrap.mjs";
@@ -8,12 +8,20 @@ import { buildGoPeers, goPeers } from "../build/go-peers.mjs";
 const cache = join(root, ".cache");
 const has = async (command) => (await execa(command, ["--version"], { reject: false })).code !== "ENOENT";
 
-/** Compiles a C file of this directory when it is newer than the program. musl has no kernel headers of its own. */
+/** When the last of the C files here was changed: they include one another. */
+const changedAt = () =>
+  Math.max(
+    ...readdirSync(join(root, "bench"))
+      .filter((name) => /\.[ch]$/.test(name))
+      .map((name) => statSync(join(root, "bench", name)).mtimeMs),
+  );
+
+/** Compiles a C file of this directory when one is newer than the program. musl has no kernel headers of its own. */
 async function compile(compiler, source, program) {
   const file = join(cache, "bench", program);
   const from = join(root, "bench", source);
   const made = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (made > statSync(from).mtimeMs) return file;
+  if (made > changedAt()) return file;
   const { stdout: arch } = await execa("gcc", ["-print-multiarch"]);
   const headers =
     compiler === "musl-gcc" ? ["/usr/include", `/usr/include/${arch}`].flatMap((path) => ["-idirafter", path]) : [];

@@ -1,8 +1,9 @@
 // What is measured. A scenario is what each lane does in one round; its timed steps are rows of the table.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { execa } from "execa";
 import { portmapScenarios } from "./portmap-rows.mjs";
-import { call, look, path, subnet } from "./steps.mjs";
+import { call, look, path, rulesShown, subnet } from "./steps.mjs";
 
 /** How kube-flannel's conflist and subnet.env configure a pod, raised from 0.3.1 so that CHECK exists. */
 const flannelConf = (state) => ({
@@ -71,8 +72,18 @@ const loUp = 'nsenter --net="$NETNS" grep -q 127.255.255.255 /proc/net/fib_trie'
 /** The same, which masquerades by itself. */
 const masqueradeConf = (ipMasqBackend) => (state) => ({ ...bridgeConf(state), ipMasq: true, ipMasqBackend });
 
-/** ADD, perhaps CHECK (`check` goes after its title), DEL of an attachment; the floor has no CHECK, and no packet filter. */
-function chain(id, { plugin, conf, title, rounds, place, count = 1, check, floor = true }) {
+/** An attachment that comes and goes, and leaves the tables and chains that all share: the floor makes none of them. */
+async function makeShared(plugin, conf, exe) {
+  const state = "/run/state/first";
+  const pod = { CNI_CONTAINERID: "first", CNI_NETNS: "/run/netns/p100", CNI_IFNAME: "eth1" };
+  for (const verb of ["ADD", "DEL"]) {
+    const { exe: file, env } = call(verb, { verb, plugin, exe, state });
+    await execa(file, { env: { ...env, ...pod }, extendEnv: false, input: JSON.stringify(conf(state)) });
+  }
+}
+
+/** ADD, perhaps CHECK (`check` goes after its title), DEL of an attachment; the floor has no CHECK. */
+function chain(id, { plugin, conf, title, rounds, place, count = 1, check, floor }) {
   const many = count === 1 ? "" : `${count} parallel `;
   const rows = [
     { step: "ADD", title: `${many}${plugin} ADD ${title}` },
@@ -85,18 +96,19 @@ function chain(id, { plugin, conf, title, rounds, place, count = 1, check, floor
     rows,
     count,
     prepare: (lane) => fillStore(lane.state(place, id), subnet, 1),
+    setUp: floor && ((exe) => makeShared(plugin, conf, exe)),
     steps(lane) {
-      if (lane.isFloor && !floor) return [];
       const state = lane.state(place, id);
       const stdin = lane.file(id, conf(state));
-      const common = { plugin, exe: lane.exe, stdin, state, count };
+      const common = { plugin, exe: lane.exe, stdin, state, count, floor };
       const every = count === 1 ? 10 : 2;
+      const ruled = floor === undefined ? "true" : `${rulesShown[floor.FLOOR_BACKEND]} | grep -q "$ID"`;
       return [
         call("ADD", { ...common, verb: "ADD" }),
-        look("ADD", attached, { state, every, count }),
+        look("ADD", `${attached} && ${ruled}`, { state, every, count }),
         ...(check !== undefined && !lane.isFloor ? [call("CHECK", { ...common, verb: "CHECK", previous: true })] : []),
         call("DEL", { ...common, verb: "DEL" }),
-        look("DEL", detached, { state, every, count }),
+        look("DEL", floor === undefined ? detached : `${detached} && ! ${ruled}`, { state, every, count }),
       ];
     },
   };
@@ -211,7 +223,7 @@ export function scenarios(disk) {
         rounds: 80,
         place: "tmpfs",
         check: " (Go: not the rules)",
-        floor: false,
+        floor: { FLOOR_BACKEND: backend },
       }),
     ),
     ...portmapScenarios(),

@@ -4,8 +4,14 @@ import { join } from "node:path";
 export const subnet = "10.244.1.0/24";
 export const path = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** A timed call of a plugin, with what the floor wants to know beside it. */
-export function call(name, { verb, plugin, exe, stdin, state, range = subnet, count = 1, previous = false }) {
+/** What shows the rules of a backend. */
+export const rulesShown = { nftables: "nft list ruleset", iptables: "iptables-save -t nat" };
+
+/** A timed call of a plugin, with what the floor wants to know beside it; `floor` is what its packet filter does. */
+export function call(
+  name,
+  { verb, plugin, exe, stdin, state, range = subnet, count = 1, previous = false, floor = {} },
+) {
   const env = {
     CNI_COMMAND: verb,
     CNI_CONTAINERID: "{id}",
@@ -16,6 +22,7 @@ export function call(name, { verb, plugin, exe, stdin, state, range = subnet, co
     FLOOR_STORE: join(state, "networks/cbr0"),
     FLOOR_SAVED: join(state, "flannel"),
     FLOOR_SUBNET: range,
+    ...floor,
   };
   return { name, exe: exe(plugin), env, stdin, count, previous };
 }

@@ -35,6 +35,7 @@ const machine = {
   iptables: () => has("iptables"),
   qemu: () => has("qemu-system-x86_64"),
   cpio: () => has("cpio"),
+  gcc: () => has("gcc"),
   busybox: () => has("busybox"),
   /** Debian's, fetched by npm test before it enters its cell. */
   "guest kernel": () => existsSync(guestKernelDirectory),
