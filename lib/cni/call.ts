@@ -3,10 +3,10 @@
 // both come through here, so a delegate cannot tell how it was reached.
 import { isErrno, NotNetnsError } from "../host/errno.ts";
 import type { Host } from "../host/host.ts";
-import { ConfigFault, decode, memberOf, parseConfig, type ConfigSource } from "./config.ts";
+import { ConfigFault, decode, memberOf, parseConfig, prepareSchema, type ConfigSource } from "./config.ts";
 import { CniError } from "./error.ts";
 import { JsonError, JsonObject } from "./json.ts";
-import type { AnyPlugin, AttachmentRequest, Behalf, Suite, Verb } from "./plugin.ts";
+import { verbs, type AnyPlugin, type AttachmentRequest, type Behalf, type Suite, type Verb } from "./plugin.ts";
 import { parseResult, type Result } from "./result.ts";
 import { validAttachments, validAttachmentsKeys } from "./valid-attachments.ts";
 import { checkContainerId, checkIfName } from "./validators.ts";
@@ -51,46 +51,37 @@ export function callEnv(host: Host): CallEnv {
   };
 }
 
-const attachmentVariables = ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"];
 /** What each verb cannot do without. An unknown verb is refused later, by name. */
-const required: Readonly<Record<string, readonly string[]>> = {
-  ADD: [...attachmentVariables, "CNI_NETNS"],
-  CHECK: [...attachmentVariables, "CNI_NETNS"],
-  DEL: attachmentVariables,
-  STATUS: ["CNI_PATH"],
-  GC: ["CNI_PATH"],
-};
+const needsAttachment: ReadonlySet<string> = new Set(["ADD", "CHECK", "DEL"]);
+const needsNetns: ReadonlySet<string> = new Set(["ADD", "CHECK"]);
+const needsPath: ReadonlySet<string> = new Set(verbs);
 
 /** Checks the variables in the library's order: a bad value is reported before a missing one. */
-export function checkEnv(env: CallEnv): void {
-  const variables: readonly [name: string, value: string, check?: (value: string) => void][] = [
-    ["CNI_CONTAINERID", env.containerId, checkContainerId],
-    ["CNI_NETNS", env.netns],
-    ["CNI_IFNAME", env.ifName, checkIfName],
-    ["CNI_PATH", env.path],
-  ];
-  const needed = Object.hasOwn(required, env.command) ? required[env.command] : undefined;
+export function checkEnv({ command, containerId, netns, ifName, path }: CallEnv): void {
   const missing: string[] = [];
-  for (const [name, value, check] of variables) {
-    if (!needed?.includes(name)) continue;
-    if (value === "") missing.push(name);
-    else check?.(value);
+  if (needsAttachment.has(command)) {
+    if (containerId === "") missing.push("CNI_CONTAINERID");
+    else checkContainerId(containerId);
+    if (netns === "" && needsNetns.has(command)) missing.push("CNI_NETNS");
+    if (ifName === "") missing.push("CNI_IFNAME");
+    else checkIfName(ifName);
   }
+  if (path === "" && needsPath.has(command)) missing.push("CNI_PATH");
   if (missing.length === 0) return;
   throw new CniError("invalidEnvironment", `required env variables [${missing.join(",")}] missing`, {
     hint: "a runtime sets these; by hand use cnitool or weft",
   });
 }
 
-const nameSchema = {
+const nameSchema = prepareSchema({
   type: "object",
   properties: { name: { type: "string" }, cniVersion: { type: "string" } },
-} as const;
+} as const);
 
-/** Reads the configuration as far as every plugin must. Throws a CniError (6, 7). */
-export function readCall(text: string): ReadCall {
+/** Reads the configuration as far as every plugin must: its text, or what has been parsed already. Throws a CniError (6, 7). */
+export function readCall(config: string | ConfigSource): ReadCall {
   try {
-    const source = parseConfig(text);
+    const source = typeof config === "string" ? parseConfig(config) : config;
     const { name = "", cniVersion = "" } = decode(nameSchema, source.tree);
     return { source, network: name, configVersion: cniVersion };
   } catch (cause) {

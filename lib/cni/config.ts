@@ -4,7 +4,17 @@
 // Schema, compiled by the build, checks what came out. The schema is declared once: it is the type, the check, the
 // decoder's map, and the published document.
 import { CniError } from "./error.ts";
-import { JsonError, JsonNumber, JsonObject, parseJson, plainJson, type Json, type PlainJson } from "./json.ts";
+import {
+  JsonError,
+  JsonNumber,
+  JsonObject,
+  parseJson,
+  plainJson,
+  sortedJson,
+  sortedTree,
+  type Json,
+  type PlainJson,
+} from "./json.ts";
 
 /** The JSON Schema keywords the decoder knows; ajv checks the rest. */
 export interface Schema {
@@ -46,7 +56,7 @@ export interface Validator {
   errors?: null | readonly { readonly instancePath: string; readonly message?: string }[];
 }
 
-/** A request's configuration as received, parsed once. */
+/** A configuration, parsed once: a request's as received, or one that is made for a delegate. */
 export interface ConfigSource {
   readonly text: string;
   readonly tree: JsonObject;
@@ -63,9 +73,23 @@ export function parseConfig(text: string): ConfigSource {
   throw new JsonError("cannot read a value that is no object into a network configuration");
 }
 
+/** A configuration out of values, keys in order. It becomes text only where a delegate is another process. */
+export function composeConfig(members: Readonly<Record<string, PlainJson>>): ConfigSource {
+  return {
+    get text() {
+      return sortedJson(members);
+    },
+    tree: sortedTree(members) as JsonObject,
+  };
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII begins with them
+const beyondAscii = /[^\u0000-\u007f]/;
+
 /** Go folds two letters outside ASCII onto s and k besides the cases. */
 function fold(key: string): string {
-  return key.toLowerCase().replaceAll("\u017f", "s").replaceAll("\u212a", "k");
+  const lower = key.toLowerCase();
+  return beyondAscii.test(lower) ? lower.replaceAll("\u017f", "s").replaceAll("\u212a", "k") : lower;
 }
 
 /** Whether two keys are one to Go. Folding changes no key's length, so that hardly any is folded. */
@@ -73,7 +97,12 @@ const sameKey = (a: string, b: string): boolean => a === b || (a.length === b.le
 
 /** A member of a tree by its key, whatever its type; undefined where it is absent, or null at last. */
 export function memberOf(tree: JsonObject, name: string): Json | undefined {
-  return tree.entries.findLast(([key]) => sameKey(key, name))?.[1] ?? undefined;
+  const { entries } = tree;
+  for (let at = entries.length - 1; at >= 0; at--) {
+    const entry = entries[at];
+    if (entry !== undefined && sameKey(entry[0], name)) return entry[1] ?? undefined;
+  }
+  return undefined;
 }
 
 function shown(json: Json): string {
@@ -107,63 +136,112 @@ const refuse: OnFault = (fault) => {
   throw fault;
 };
 
-function decodeMembers(
-  properties: Readonly<Record<string, Schema>>,
-  tree: JsonObject,
-  path: string,
-  onFault: OnFault,
-): Record<string, unknown> {
+interface Member {
+  readonly name: string;
+  readonly schema: Schema;
+}
+
+/** A schema's members as the decoder looks for them. */
+interface Members {
+  readonly byName: ReadonlyMap<string, Member>;
+  /** By the name as Go folds it; of two that are one then, the first. */
+  readonly byFoldedName: ReadonlyMap<string, Member>;
+  /** Those that are something where they are absent. */
+  readonly withDefault: readonly Member[];
+}
+
+const prepared = new Map<Schema, Members>();
+
+/**
+ * Gets a schema ready for the decoder. For the top level of a module, where it is done once for all calls: see "The heap
+ * image" in docs/host.md. A schema that nobody prepared is decoded all the same, and it takes longer.
+ */
+export function prepareSchema<const S extends Schema>(schema: S): S {
+  if (schema.items !== undefined) prepareSchema(schema.items);
+  if (schema.properties !== undefined) {
+    prepared.set(schema, membersOf(schema.properties));
+    for (const member of Object.values(schema.properties)) prepareSchema(member);
+  }
+  return schema;
+}
+
+function membersOf(properties: Readonly<Record<string, Schema>>): Members {
+  const members = Object.entries(properties).map(([name, schema]): Member => ({ name, schema }));
+  const folded = members.map((member) => [fold(member.name), member] as const);
+  return {
+    byName: new Map(members.map((member) => [member.name, member])),
+    byFoldedName: new Map(folded.reverse()),
+    withDefault: members.filter(({ schema }) => schema.default !== undefined),
+  };
+}
+
+const pathOf = (parent: string, name: string): string => (parent === "" ? name : `${parent}.${name}`);
+
+// Every call decodes its configuration several times, by a schema of each plugin: what is below does no more than it must.
+
+function decodeMembers(schema: Schema, tree: JsonObject, path: string, onFault: OnFault): Record<string, unknown> {
+  const { byName, byFoldedName, withDefault } = prepared.get(schema) ?? membersOf(schema.properties ?? {});
+  const { entries } = tree;
   const values: Record<string, unknown> = {};
-  for (const [key, json] of tree.entries) {
-    const name = Object.hasOwn(properties, key) ? key : Object.keys(properties).find((each) => sameKey(each, key));
-    const schema = name === undefined ? undefined : properties[name];
-    if (name === undefined || schema === undefined) continue;
-    // Go's null leaves a scalar as it was, and empties what is behind a pointer, a slice or a map.
-    if (json === null && schema.type !== "object" && schema.type !== "array") continue;
-    if (json === null) delete values[name];
-    else
+  for (let at = 0; at < entries.length; at++) {
+    const entry = entries[at];
+    if (entry === undefined) continue;
+    const key = entry[0];
+    const json = entry[1];
+    const member = byName.get(key) ?? byFoldedName.get(fold(key));
+    if (member === undefined) continue;
+    const { name, schema } = member;
+    if (json !== null)
       try {
-        values[name] = decodeValue(schema, json, path === "" ? name : `${path}.${name}`, onFault);
+        values[name] = decodeValue(schema, json, path, name, onFault);
       } catch (fault) {
         if (!(fault instanceof ConfigFault)) throw fault;
         onFault(fault);
       }
+    // Go's null leaves a scalar as it was, and empties what is behind a pointer, a slice or a map.
+    else if (schema.type === "object" || schema.type === "array") delete values[name];
   }
-  for (const [name, schema] of Object.entries(properties)) {
-    if (values[name] === undefined && schema.default !== undefined) values[name] = schema.default;
+  for (let at = 0; at < withDefault.length; at++) {
+    const member = withDefault[at];
+    if (member !== undefined && values[member.name] === undefined) values[member.name] = member.schema.default;
   }
   return values;
 }
 
-function decodeValue(schema: Schema, json: Json, path: string, onFault: OnFault): unknown {
+function decodeValue(schema: Schema, json: Json, parent: string, name: string, onFault: OnFault): unknown {
   switch (schema.type) {
     case "string":
-      if (typeof json !== "string") throw wrongType(path, schema, json);
+      if (typeof json !== "string") throw wrongType(pathOf(parent, name), schema, json);
       return json;
     case "boolean":
-      if (typeof json !== "boolean") throw wrongType(path, schema, json);
+      if (typeof json !== "boolean") throw wrongType(pathOf(parent, name), schema, json);
       return json;
-    case "integer":
-      if (!(json instanceof JsonNumber) || !/^-?[0-9]+$/.test(json.text)) throw wrongType(path, schema, json);
+    case "integer": {
+      const isInteger = json instanceof JsonNumber && /^-?[0-9]+$/.test(json.text);
       // No field holds more than 32 bits; beyond 2^53 the value would not be the one written.
-      if (!Number.isSafeInteger(Number(json.text))) throw wrongType(path, schema, json);
+      if (!isInteger || !Number.isSafeInteger(Number(json.text))) throw wrongType(pathOf(parent, name), schema, json);
       return Number(json.text);
+    }
     case "array": {
-      if (!Array.isArray(json)) throw wrongType(path, schema, json);
+      if (!Array.isArray(json)) throw wrongType(pathOf(parent, name), schema, json);
       const { items } = schema;
       return json.map((item: Json, at) =>
-        items === undefined ? plainJson(item) : decodeValue(items, item ?? zero(items), `${path}[${at}]`, onFault),
+        items === undefined
+          ? plainJson(item)
+          : decodeValue(items, item ?? zero(items), parent, `${name}[${at}]`, onFault),
       );
     }
     case "object":
-      if (!(json instanceof JsonObject)) throw wrongType(path, schema, json);
-      return schema.properties === undefined ? plainJson(json) : decodeMembers(schema.properties, json, path, onFault);
+      if (!(json instanceof JsonObject)) throw wrongType(pathOf(parent, name), schema, json);
+      return schema.properties === undefined
+        ? plainJson(json)
+        : decodeMembers(schema, json, pathOf(parent, name), onFault);
   }
 }
 
 /** Decodes a tree by a schema as Go would. Throws a ConfigFault naming the field and the value. */
 export function decode<const S extends Schema>(schema: S, tree: JsonObject): FromSchema<S> {
-  return decodeMembers(schema.properties ?? {}, tree, "", refuse) as FromSchema<S>;
+  return decodeMembers(schema, tree, "", refuse) as FromSchema<S>;
 }
 
 /**
@@ -176,7 +254,7 @@ export function decodeForgiving<const S extends Schema>(
   log: (line: string) => void,
 ): FromSchema<S> {
   const forgive: OnFault = ({ message }) => log(`going on in spite of the configuration: ${message}`);
-  return decodeMembers(schema.properties ?? {}, tree, "", forgive) as FromSchema<S>;
+  return decodeMembers(schema, tree, "", forgive) as FromSchema<S>;
 }
 
 interface Refused {

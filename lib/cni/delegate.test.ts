@@ -41,6 +41,7 @@ function script(name: string, body: string, mode = 0o755): string {
 }
 
 const text = '{"cniVersion":"1.0.0", "name":"net"}';
+const config = parseConfig(text);
 
 function request(suite: Suite = new Map(), over: Partial<Request<unknown>> = {}): Request<unknown> {
   return {
@@ -121,7 +122,7 @@ describe("an executable", () => {
   test("is given our environment but for the verb, the very bytes, and no argument", async () => {
     script("x", `cat > ${root}/stdin; env > ${root}/env; echo "$0 $#" > ${root}/argv; echo garbage`);
     const bytes = '{"b":1.50,\t"a":"ä"} \n';
-    await delegateVerb(request(), hostOf("ADD"), "DEL", "x", bytes);
+    await delegateVerb(request(), hostOf("ADD"), "DEL", "x", parseConfig(bytes));
     expect(readFileSync(join(root, "stdin"), "utf8")).toBe(bytes);
     expect(readFileSync(join(root, "argv"), "utf8")).toBe(`${root}/x 0\n`);
     const env = readFileSync(join(root, "env"), "utf8").split("\n");
@@ -132,7 +133,7 @@ describe("an executable", () => {
   test("is given another attachment, where it is called on its behalf", async () => {
     script("x", `env > ${root}/env`);
     const behalf = { containerId: "c9", ifName: "eth9", netns: "" };
-    await delegateVerb(request(), hostOf("GC"), "DEL", "x", text, behalf);
+    await delegateVerb(request(), hostOf("GC"), "DEL", "x", config, behalf);
     const env = readFileSync(join(root, "env"), "utf8").split("\n");
     const changed = ["CNI_COMMAND=DEL", "CNI_CONTAINERID=c9", "CNI_IFNAME=eth9", "CNI_NETNS=", `CNI_PATH=${root}`];
     for (const line of changed) expect(env).toContain(line);
@@ -141,7 +142,7 @@ describe("an executable", () => {
   test("is not given our own netns, in which it might delete what is the node's", async () => {
     script("x", `env > ${root}/env`);
     const host = hostOf("DEL", { env: { ...environment("DEL"), CNI_NETNS: "/proc/self/ns/net" } });
-    await delegateVerb(request(new Map(), { ownNetns: true }), host, "DEL", "x", text);
+    await delegateVerb(request(new Map(), { ownNetns: true }), host, "DEL", "x", config);
     expect(readFileSync(join(root, "env"), "utf8").split("\n")).toContain("CNI_NETNS=");
   });
 
@@ -153,7 +154,7 @@ describe("an executable", () => {
     ["a result of the oldest kind", "0.1.0", '{"ip4":{"ip":"10.1.0.5/24"}}'],
   ] as const)("whose ADD prints %s, for a request of %s", async (_what, cniVersion, result) => {
     script("x", `cat >/dev/null; printf '%s' '${result}'`);
-    expect(await delegateAdd(request(new Map(), { cniVersion }), hostOf("ADD"), "x", text)).toEqual(
+    expect(await delegateAdd(request(new Map(), { cniVersion }), hostOf("ADD"), "x", config)).toEqual(
       answer(["10.1.0.5/24"]),
     );
   });
@@ -196,7 +197,7 @@ describe("an executable", () => {
     ["is killed and has printed a result", `echo '${address}'; kill -15 $$`, 0, "", ""],
   ])("whose ADD %s", async (_what, body, code, message, details) => {
     script("x", body);
-    const error = await refusalOf(() => delegateAdd(request(), hostOf("ADD"), "x", text));
+    const error = await refusalOf(() => delegateAdd(request(), hostOf("ADD"), "x", config));
     expect(error.code).toBe(code);
     expect(error.message.startsWith(message)).toBe(true);
     if (message === "") expect(error.message).toBe("");
@@ -207,9 +208,11 @@ describe("an executable", () => {
     "whose %s prints anything has succeeded by its status",
     async (verb) => {
       script("x", "echo garbage");
-      expect(await delegateVerb(request(), hostOf(verb), verb, "x", text)).toBeUndefined();
+      expect(await delegateVerb(request(), hostOf(verb), verb, "x", config)).toBeUndefined();
       script("x", `echo '{"code":50,"msg":"full"}'; exit 1`);
-      expect(await refusalOf(() => delegateVerb(request(), hostOf(verb), verb, "x", text))).toMatchObject({ code: 50 });
+      expect(await refusalOf(() => delegateVerb(request(), hostOf(verb), verb, "x", config))).toMatchObject({
+        code: 50,
+      });
     },
   );
 
@@ -220,7 +223,7 @@ describe("an executable", () => {
     writeFileSync(join(root, "x"), content);
     chmodSync(join(root, "x"), mode);
     const host = hostOf("ADD");
-    const failed = delegateAdd(request(), host, "x", text).catch((error) => toCniError(error, host));
+    const failed = delegateAdd(request(), host, "x", config).catch((error) => toCniError(error, host));
     expect(await failed).toMatchObject({ code: 5, message: `exec ${root}/x: ${reason}` });
   });
 
@@ -234,7 +237,7 @@ describe("an executable", () => {
     };
     // The kernel ends it after 0.3 s; the clock says that it was the whole time.
     const host = hostOf("ADD", { over: { spawn, monotonicMs: () => sys.monotonicMs() + passed } });
-    expect(await refusalOf(() => delegateAdd(request(), host, "x", text))).toMatchObject({
+    expect(await refusalOf(() => delegateAdd(request(), host, "x", config))).toMatchObject({
       code: 11,
       message: `${root}/x did not finish within 110 s`,
     });
@@ -252,7 +255,7 @@ describe("an executable that is being written", () => {
       if (++sleeps === 2) closeSync(writer);
     };
     const host = hostOf("ADD", { over: { sleepMs } });
-    expect(await delegateAdd(request(), host, "x", text)).toEqual(answer(["10.1.0.5/24"]));
+    expect(await delegateAdd(request(), host, "x", config)).toEqual(answer(["10.1.0.5/24"]));
     expect(sleeps).toBe(2);
   });
 
@@ -267,7 +270,7 @@ describe("an executable that is being written", () => {
       monotonicMs: () => sys.monotonicMs() + slept,
     };
     const host = hostOf("ADD", { over });
-    const failed = delegateAdd(request(), host, "x", text).catch((error) => toCniError(error, host));
+    const failed = delegateAdd(request(), host, "x", config).catch((error) => toCniError(error, host));
     expect(await failed).toMatchObject({ code: 11, message: `exec ${file}: text file busy` });
     expect(slept).toBeGreaterThan(4000);
     expect(slept).toBeLessThan(8000);
@@ -285,8 +288,8 @@ describe("a delegate that is this very executable stays in this process", () => 
     const recorder = new Recorder();
     const host = hostOf("DEL", { over: no });
     const bytes = '{"cniVersion":"1.0.0","NAME":"other","a":1.0}';
-    expect(await delegateAdd(request(suiteOf(recorder)), host, "x", bytes)).toEqual(recorder.result);
-    await delegateVerb(request(suiteOf(recorder)), host, "CHECK", "x", bytes);
+    expect(await delegateAdd(request(suiteOf(recorder)), host, "x", parseConfig(bytes))).toEqual(recorder.result);
+    await delegateVerb(request(suiteOf(recorder)), host, "CHECK", "x", parseConfig(bytes));
     expect(recorder.verbs).toEqual(["ADD", "CHECK"]);
     expect(recorder.requests[0]).toMatchObject({
       network: "other",
@@ -299,7 +302,7 @@ describe("a delegate that is this very executable stays in this process", () => 
   });
 
   test.each<[string, string, Record<string, string>, number, string]>([
-    ["a configuration that is none", "{", {}, 6, "error unmarshall network config: unexpected end of JSON input"],
+    ["a name that is none", '{"name":1}', {}, 6, 'error unmarshall network config: "name" must be a string, got 1'],
     ["a configuration without a name", '{"cniVersion":"1.0.0"}', {}, 7, "missing network name"],
     ["a version nobody speaks", '{"name":"net","cniVersion":"1.1"}', {}, 1, "incompatible CNI versions"],
     ["a link name that is none", text, { CNI_IFNAME: ".." }, 4, "interface name is . or .."],
@@ -310,7 +313,9 @@ describe("a delegate that is this very executable stays in this process", () => 
     const recorder = new Recorder();
     const host = hostOf("ADD", { env: { ...environment("ADD"), ...env }, over: no });
     const own = "CNI_NETNS" in env;
-    const error = await refusalOf(() => delegateAdd(request(suiteOf(recorder), { ownNetns: own }), host, "x", bytes));
+    const error = await refusalOf(() =>
+      delegateAdd(request(suiteOf(recorder), { ownNetns: own }), host, "x", parseConfig(bytes)),
+    );
     expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
     expect(recorder.verbs).toEqual([]);
   });
@@ -319,7 +324,7 @@ describe("a delegate that is this very executable stays in this process", () => 
     ours();
     const recorder = new Recorder();
     const host = hostOf("DEL", { env: { ...environment("DEL"), CNI_NETNS: "/proc/self/ns/net" }, over: no });
-    await delegateVerb(request(suiteOf(recorder), { ownNetns: true }), host, "DEL", "x", text);
+    await delegateVerb(request(suiteOf(recorder), { ownNetns: true }), host, "DEL", "x", config);
     expect(recorder.verbs).toEqual(["DEL"]);
     expect(recorder.requests[0]).toMatchObject({ netns: "", ownNetns: true });
   });
@@ -331,7 +336,7 @@ describe("a delegate that is this very executable stays in this process", () => 
     recorder.during = () => {
       throw thrown;
     };
-    await expect(delegateVerb(request(suiteOf(recorder)), hostOf("ADD"), "DEL", "x", text)).rejects.toBe(thrown);
+    await expect(delegateVerb(request(suiteOf(recorder)), hostOf("ADD"), "DEL", "x", config)).rejects.toBe(thrown);
   });
 
   test("a file before it in CNI_PATH has precedence, and runs by itself", async () => {
@@ -342,7 +347,7 @@ describe("a delegate that is this very executable stays in this process", () => 
     const path = `${root}/first:${root}`;
     const asked = request(suiteOf(recorder), { path });
     expect(isThisExecutable(join(root, "first/x"), hostOf("ADD"))).toBe(false);
-    expect(await refusalOf(() => delegateAdd(asked, hostOf("ADD"), "x", text))).toMatchObject({ code: 120 });
+    expect(await refusalOf(() => delegateAdd(asked, hostOf("ADD"), "x", config))).toMatchObject({ code: 120 });
     expect(recorder.verbs).toEqual([]);
     expect(isThisExecutable(join(root, "x"), hostOf("ADD"))).toBe(true);
   });
@@ -352,7 +357,7 @@ describe("a delegate that is this very executable stays in this process", () => 
     const self: Sys["stat"] = (path, follow) => sys.stat(path === "/proc/self/exe" ? join(root, "x") : path, follow);
     const host = hostOf("ADD", { over: { stat: self } });
     expect(isThisExecutable(join(root, "x"), host)).toBe(true);
-    expect(await refusalOf(() => delegateAdd(request(), host, "x", text))).toMatchObject({ code: 120 });
+    expect(await refusalOf(() => delegateAdd(request(), host, "x", config))).toMatchObject({ code: 120 });
   });
 });
 

@@ -4,7 +4,7 @@
 import type { Host } from "../host/host.ts";
 import { buildId } from "./build.ts";
 import { callEnv, callPlugin, checkEnv, readCall } from "./call.ts";
-import { ConfigFault, decode } from "./config.ts";
+import { ConfigFault, decode, prepareSchema, type ConfigSource } from "./config.ts";
 import { CniError } from "./error.ts";
 import { JsonError, JsonObject, parseJson } from "./json.ts";
 import type { Behalf, Request, Verb } from "./plugin.ts";
@@ -55,14 +55,14 @@ export function isThisExecutable(file: string, host: Host): boolean {
   );
 }
 
-const errorSchema = {
+const errorSchema = prepareSchema({
   type: "object",
   properties: {
     code: { type: "integer", default: 0 },
     msg: { type: "string", default: "" },
     details: { type: "string", default: "" },
   },
-} as const;
+} as const);
 
 function objectOf(text: string): JsonObject {
   const tree = parseJson(text);
@@ -122,7 +122,7 @@ async function delegate(
   host: Host,
   verb: Verb,
   type: string,
-  text: string,
+  config: ConfigSource,
   given?: Behalf,
 ): Promise<Result | undefined> {
   const file = findPlugin(type, request.path, host);
@@ -136,20 +136,25 @@ async function delegate(
         : { CNI_CONTAINERID: behalf.containerId, CNI_IFNAME: behalf.ifName, CNI_NETNS: behalf.netns };
     // DEL alone is called with our own netns. Of another's plugins some would delete the node's link of that name in there.
     const netns = request.ownNetns ? { CNI_NETNS: "" } : {};
-    const stdout = runExecutable(file, { CNI_COMMAND: verb, ...other, ...netns }, text, host);
+    const stdout = runExecutable(file, { CNI_COMMAND: verb, ...other, ...netns }, config.text, host);
     return verb === "ADD" ? resultOf(stdout, request.cniVersion) : undefined;
   }
   const env = { ...callEnv(host), ...behalf, command: verb };
   checkEnv(env);
-  const read = readCall(text);
+  const read = readCall(config);
   checkNetworkName(read.network);
   return callPlugin(plugin, { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns }, read, host);
 }
 
 /** ADD of a delegate with this configuration. Throws its error. */
-export async function delegateAdd(request: Request<unknown>, host: Host, type: string, text: string): Promise<Result> {
+export async function delegateAdd(
+  request: Request<unknown>,
+  host: Host,
+  type: string,
+  config: ConfigSource,
+): Promise<Result> {
   // ADD is the verb that always has one.
-  return (await delegate(request, host, "ADD", type, text)) as Result;
+  return (await delegate(request, host, "ADD", type, config)) as Result;
 }
 
 /** Any verb without a result, of a delegate with this configuration. Throws its error. */
@@ -158,8 +163,8 @@ export async function delegateVerb(
   host: Host,
   verb: "DEL" | "CHECK" | "STATUS" | "GC",
   type: string,
-  text: string,
+  config: ConfigSource,
   behalf?: Behalf,
 ): Promise<void> {
-  await delegate(request, host, verb, type, text, behalf);
+  await delegate(request, host, verb, type, config, behalf);
 }

@@ -29,10 +29,14 @@ const maxDepth = 500;
 const numberPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them in a string, so they are what is looked for
 const needsCare = /[\\\u0000-\u001f]/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the same, and what else JSON.stringify writes in another way
+const needsEscape = /["\\\u0000-\u001f\ud800-\udfff]/;
 
 /** Parses one value and nothing after it. Throws a JsonError that says what stands where. */
 export function parseJson(text: string): Json {
   let at = 0;
+  // Runtimes write JSON without white space: one look at all of it then serves for every string in it.
+  const isPlain = !needsCare.test(text);
 
   function fault(looking: string): JsonError {
     if (at >= text.length) return new JsonError("unexpected end of JSON input");
@@ -57,7 +61,7 @@ export function parseJson(text: string): Json {
   function string(): string {
     const from = at;
     let end = text.indexOf('"', at + 1);
-    if (end >= 0 && !needsCare.test(text.slice(from, end))) {
+    if (end >= 0 && (isPlain || !needsCare.test(text.slice(from, end)))) {
       at = end + 1;
       return text.slice(from + 1, end);
     }
@@ -155,7 +159,11 @@ export function plainJson(json: Json): PlainJson {
   if (json instanceof JsonNumber) return Number(json.text);
   if (json instanceof JsonObject) {
     const plain: Record<string, PlainJson> = {};
-    for (const [key, value] of json.entries) define(plain, key, plainJson(value));
+    const { entries } = json;
+    for (let at = 0; at < entries.length; at++) {
+      const entry = entries[at];
+      if (entry !== undefined) define(plain, entry[0], plainJson(entry[1]));
+    }
     return plain;
   }
   return Array.isArray(json) ? json.map(plainJson) : (json as null | boolean | string);
@@ -170,8 +178,31 @@ function define(target: Record<string, PlainJson>, key: string, value: PlainJson
 
 /** Compact JSON with keys in alphabetical order at every level, as Go writes a map. */
 export function sortedJson(value: PlainJson): string {
-  if (Array.isArray(value)) return `[${value.map(sortedJson).join(",")}]`;
+  if (typeof value === "string") return quoted(value);
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${sortedJson(member)}`).join(",")}}`;
+  let text = "";
+  if (isList(value)) {
+    for (let at = 0; at < value.length; at++) text += (at === 0 ? "" : ",") + sortedJson(value[at] ?? null);
+    return `[${text}]`;
+  }
+  const keys = Object.keys(value).sort();
+  for (let at = 0; at < keys.length; at++) {
+    const key = keys[at] ?? "";
+    text += `${at === 0 ? "" : ","}${quoted(key)}:${sortedJson(value[key] ?? null)}`;
+  }
+  return `{${text}}`;
 }
+
+/** What the compact JSON of `sortedJson` would be parsed into, without writing and reading it. */
+export function sortedTree(value: PlainJson): Json {
+  if (typeof value === "number") return Number.isFinite(value) ? new JsonNumber(JSON.stringify(value)) : null;
+  if (typeof value !== "object" || value === null) return value;
+  if (isList(value)) return value.map(sortedTree);
+  const keys = Object.keys(value).sort();
+  return new JsonObject(keys.map((key) => [key, sortedTree(value[key] ?? null)]));
+}
+
+const isList = (value: PlainJson): value is readonly PlainJson[] => Array.isArray(value);
+
+/** JSON.stringify makes ready for more than a string, and keys and values are many. */
+const quoted = (text: string): string => (needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`);

@@ -2,7 +2,7 @@
 // the two. Spec 1.1.0, "Success"; the older shapes are those of the spec's earlier versions.
 import { formatIp, parseIp, type Ip } from "../ip/ip.ts";
 import { formatPrefix, parsePrefix, type Prefix } from "../ip/prefix.ts";
-import { ConfigFault, decode, type FromSchema } from "./config.ts";
+import { ConfigFault, decode, prepareSchema, type FromSchema } from "./config.ts";
 import { CniError } from "./error.ts";
 import type { JsonObject } from "./json.ts";
 import { familyOf, type ResultFamily, type SpecVersion } from "./version.ts";
@@ -70,11 +70,12 @@ export const routeSchema = {
 const routes = { type: "array", items: routeSchema } as const;
 const version = { type: "string" } as const;
 const block = { type: "object", properties: { ip: { type: "string" }, gateway: { type: "string" }, routes } } as const;
-const oldSchema = {
+const versionSchema = prepareSchema({ type: "object", properties: { cniVersion: version } } as const);
+const oldSchema = prepareSchema({
   type: "object",
   properties: { cniVersion: version, ip4: block, ip6: block, dns: dnsSchema },
-} as const;
-const newSchema = {
+} as const);
+const newSchema = prepareSchema({
   type: "object",
   properties: {
     cniVersion: version,
@@ -102,7 +103,7 @@ const newSchema = {
     routes,
     dns: dnsSchema,
   },
-} as const;
+} as const);
 
 /** A prefix out of a field. Throws a ConfigFault naming it. */
 export function prefixField(text: string | undefined, field: string): Prefix {
@@ -161,7 +162,7 @@ const versionsOf: Readonly<Record<ResultFamily, readonly string[]>> = {
  */
 export function parseResult(tree: JsonObject, version: SpecVersion): Result {
   const family = familyOf(version);
-  const { cniVersion = "" } = decode({ type: "object", properties: { cniVersion: { type: "string" } } } as const, tree);
+  const { cniVersion = "" } = decode(versionSchema, tree);
   const supported = versionsOf[family];
   if (cniVersion !== "" && !supported.includes(cniVersion))
     throw new ConfigFault(

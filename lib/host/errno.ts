@@ -143,10 +143,28 @@ export interface SystemError extends Error {
   readonly path?: string;
 }
 
+const traces = Error as { stackTraceLimit?: number };
+
+/**
+ * Makes an error that carries no stack. What the kernel refuses is often an answer like any other (there is no such
+ * file), and for the embedded engine a stack is many times the work of all else in an error.
+ */
+export function withoutStack<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = traces;
+  traces.stackTraceLimit = 0;
+  const error = make();
+  traces.stackTraceLimit = stackTraceLimit as number;
+  return error;
+}
+
 /** Makes a SystemError; its message reads like Go's: `open /run/x: no such file or directory`. */
 export function systemError(syscall: string, errno: number, path?: string): SystemError {
   const message = `${syscall}${path === undefined ? "" : ` ${path}`}: ${errnoText(errno)}`;
-  return Object.assign(new Error(message), path === undefined ? { errno, syscall } : { errno, syscall, path });
+  const error = withoutStack(() => new Error(message)) as Error & { errno?: number; syscall?: string; path?: string };
+  error.errno = errno;
+  error.syscall = syscall;
+  if (path !== undefined) error.path = path;
+  return error as SystemError;
 }
 
 /** Whether `error` is the kernel's refusal of a call. */
@@ -156,7 +174,9 @@ export const isSystemError = (error: unknown): error is SystemError =>
 /** Whether `error` is the kernel's refusal with one of these names. */
 export function isErrno(error: unknown, ...names: ErrnoName[]): error is SystemError {
   const number = error instanceof Error ? (error as Partial<SystemError>).errno : undefined;
-  return number !== undefined && names.some((name) => numbers[name] === number);
+  if (number === undefined) return false;
+  for (let at = 0; at < names.length; at++) if (numbers[names[at] as ErrnoName] === number) return true;
+  return false;
 }
 
 /** The path exists but no namespace is behind it: an ordinary file left in /run/netns after its mount went away. */

@@ -1,9 +1,11 @@
 // The bandwidth plugin's configuration: which of the two places counts, and what a schema cannot say.
-import { memberOf, readConfig, type ConfigSource } from "../../lib/cni/config.ts";
+import { memberOf, prepareSchema, readConfig, type ConfigSource } from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import { validate } from "#generated/bandwidth.validate.js";
 import { schema } from "./schema.ts";
+
+prepareSchema(schema);
 
 /** What may pass in one direction. */
 export interface Limit {

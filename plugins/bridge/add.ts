@@ -69,7 +69,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   // Told first, so done last: nobody else may be given the addresses while our link still has them. An IPAM plugin frees
   // by the ids: where these have an attachment in another netns already, it would free the addresses of that one, too.
   undo.push("release the addresses", async () => {
-    if (ipamAsked && !isSecond) await delegateVerb(request, host, "DEL", conf.ipam ?? "", request.source.text);
+    if (ipamAsked && !isSecond) await delegateVerb(request, host, "DEL", conf.ipam ?? "", request.source);
   });
 
   const bridge = ensureBridge(host, node, conf);
@@ -80,7 +80,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   let ipam: Result | undefined;
   if (conf.ipam !== undefined) {
     ipamAsked = true;
-    ipam = await delegateAdd(request, host, conf.ipam, request.source.text);
+    ipam = await delegateAdd(request, host, conf.ipam, request.source);
   }
   const layer3 = ipam === undefined ? undefined : planLayer3(ipam, conf);
   if (conf.ipMasq || conf.macSpoofCheck) setUpRules(host, request, pair, layer3, undo);

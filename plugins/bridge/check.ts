@@ -22,7 +22,7 @@ export async function check(request: AttachmentRequest<BridgeConf>, host: Host):
     let ipam: CniError | undefined;
     if (conf.ipam !== undefined) {
       try {
-        await delegateVerb(request, host, "CHECK", conf.ipam, request.source.text);
+        await delegateVerb(request, host, "CHECK", conf.ipam, request.source);
       } catch (error) {
         ipam = toCniError(error, host);
       }

@@ -1,6 +1,12 @@
 // The bridge plugin's configuration: what the schema cannot say, and the form the other files use.
 import { parseCniArgs } from "../../lib/cni/args.ts";
-import { decodeForgiving, readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
+import {
+  decodeForgiving,
+  prepareSchema,
+  readConfig,
+  type ConfigSource,
+  type FromSchema,
+} from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import type { Dns } from "../../lib/cni/result.ts";
@@ -11,6 +17,8 @@ import { parseMac, type Mac } from "../../lib/ip/mac.ts";
 import { validate } from "#generated/bridge.validate.js";
 import { vlanGatewayName } from "./names.ts";
 import { schema } from "./schema.ts";
+
+prepareSchema(schema);
 
 export { schema as bridgeSchema } from "./schema.ts";
 

@@ -21,8 +21,7 @@ export async function del(request: Del, host: Host): Promise<void> {
   faults.attempt(() => removeLink(request, host));
   faults.attempt(() => removeRules(host, request));
   const { ipam } = conf;
-  if (ipam !== undefined)
-    await faults.attemptAsync(() => delegateVerb(request, host, "DEL", ipam, request.source.text));
+  if (ipam !== undefined) await faults.attemptAsync(() => delegateVerb(request, host, "DEL", ipam, request.source));
   faults.end();
 }
 

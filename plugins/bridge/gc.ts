@@ -26,7 +26,7 @@ export async function gc(request: Gc, host: Host): Promise<void> {
     remaining = removeStale(request, host);
   });
   removeStaleRules(host, request, remaining, faults);
-  if (ipam !== undefined) await faults.attemptAsync(() => delegateVerb(request, host, "GC", ipam, request.source.text));
+  if (ipam !== undefined) await faults.attemptAsync(() => delegateVerb(request, host, "GC", ipam, request.source));
   faults.end();
 }
 

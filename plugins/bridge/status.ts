@@ -15,7 +15,7 @@ export async function status(request: Request<BridgeConf>, host: Host): Promise<
   const { bridge, ipam, ipMasq, macSpoofCheck } = request.conf;
   if (!isShownAsBridge(host, bridge)) refuseForeignLink(host, bridge);
   if (ipMasq || macSpoofCheck) checkRulesPossible(host, request.conf);
-  if (ipam !== undefined) await delegateVerb(request, host, "STATUS", ipam, request.source.text);
+  if (ipam !== undefined) await delegateVerb(request, host, "STATUS", ipam, request.source);
 }
 
 /**

@@ -1,5 +1,5 @@
 // firewall's configuration: what the schema cannot say, and the form the other files use.
-import { readConfig, type ConfigSource } from "../../lib/cni/config.ts";
+import { prepareSchema, readConfig, type ConfigSource } from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import type { Backend } from "../../lib/firewall/backend.ts";
@@ -7,6 +7,8 @@ import { validate } from "#generated/firewall.validate.js";
 import { forwardChain, stages } from "./iptables-rules.ts";
 import { nftForward } from "./nft.ts";
 import { schema } from "./schema.ts";
+
+prepareSchema(schema);
 
 const policies = ["open", "same-bridge", "isolated"] as const;
 export type IngressPolicy = (typeof policies)[number];

@@ -1,22 +1,24 @@
 import { inContext } from "../../lib/cni/boundary.ts";
+import type { ConfigSource } from "../../lib/cni/config.ts";
 import { delegateAdd, delegateVerb } from "../../lib/cni/delegate.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result } from "../../lib/cni/result.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
-import { delegateText, generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
-import { findSaved, save, savedMode } from "./saved.ts";
+import { delegateConfig, generate, readSubnetEnv } from "./generate.ts";
+import { look, save, savedMode } from "./saved.ts";
 
 /** Generates the delegate's configuration, keeps it for DEL, and has the delegate do the work. */
 export async function add(request: AttachmentRequest<FlannelConf>, host: Host): Promise<Result> {
   const { conf, network, attachment } = request;
   const delegate = generate(conf, network, readSubnetEnv(conf.subnetFile, host));
-  const before = findSaved(conf.dataDir, attachment, host);
+  const before = look(conf.dataDir, attachment, host);
   const path = save(conf.dataDir, attachment, delegate, host, before);
+  const config = delegateConfig(delegate);
   try {
-    return await delegateAdd(request, host, delegate.type, delegateText(delegate));
+    return await delegateAdd(request, host, delegate.type, config);
   } catch (error) {
-    await takeBack(request, host, delegate, path, before?.text);
+    await takeBack(request, host, delegate.type, config, path, before.file?.text);
     throw inContext(error, "failed to delegate add", host);
   }
 }
@@ -28,13 +30,14 @@ export async function add(request: AttachmentRequest<FlannelConf>, host: Host): 
 async function takeBack(
   request: AttachmentRequest<FlannelConf>,
   host: Host,
-  delegate: DelegateConf,
+  type: string,
+  config: ConfigSource,
   path: string,
   before: string | undefined,
 ): Promise<void> {
   try {
     if (before !== undefined) return host.files.replace(path, before, savedMode);
-    await delegateVerb(request, host, "DEL", delegate.type, delegateText(delegate));
+    await delegateVerb(request, host, "DEL", type, config);
     host.files.remove(path);
   } catch (failure) {
     host.log(`flannel: undo: ${(failure as Error).message}`);

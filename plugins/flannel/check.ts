@@ -1,7 +1,7 @@
 import { inContext } from "../../lib/cni/boundary.ts";
-import { memberOf } from "../../lib/cni/config.ts";
+import { composeConfig, memberOf } from "../../lib/cni/config.ts";
 import { delegateVerb } from "../../lib/cni/delegate.ts";
-import { plainJson, sortedJson } from "../../lib/cni/json.ts";
+import { plainJson } from "../../lib/cni/json.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
@@ -15,13 +15,13 @@ export async function check(request: AttachmentRequest<FlannelConf>, host: Host)
   const { type, fields } =
     saved?.text === undefined ? generate(conf, network, readSubnetEnv(conf.subnetFile, host)) : saved;
   const prevResult = memberOf(request.source.tree, "prevResult");
-  const text = sortedJson({
+  const config = composeConfig({
     ...fields,
     cniVersion: request.cniVersion,
     ...(prevResult === undefined ? {} : { prevResult: plainJson(prevResult) }),
   });
   try {
-    await delegateVerb(request, host, "CHECK", type, text);
+    await delegateVerb(request, host, "CHECK", type, config);
   } catch (error) {
     throw inContext(error, "failed to delegate check", host);
   }

@@ -1,11 +1,19 @@
 // flannel's configuration, and the checks on the free-form parts that the schema cannot make.
 import { validate } from "#generated/flannel.validate.js";
-import { decodeForgiving, readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
+import {
+  decodeForgiving,
+  prepareSchema,
+  readConfig,
+  type ConfigSource,
+  type FromSchema,
+} from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { PlainJson } from "../../lib/cni/json.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { schema } from "./schema.ts";
+
+prepareSchema(schema);
 
 type FreeForm = Readonly<Record<string, PlainJson>>;
 

@@ -3,7 +3,7 @@ import { delegateVerb } from "../../lib/cni/delegate.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
-import { delegateText, generateBestEffort } from "./generate.ts";
+import { delegateConfig, generateBestEffort } from "./generate.ts";
 import { findSaved } from "./saved.ts";
 
 /**
@@ -16,9 +16,9 @@ export async function del(request: AttachmentRequest<FlannelConf>, host: Host): 
   if (saved !== undefined && saved.text === undefined)
     host.log(`flannel: ${saved.path} is no delegate configuration; making one from what there is`);
   const delegate = saved?.text === undefined ? generateBestEffort(conf, network, host) : saved;
-  const text = saved?.text ?? delegateText(delegate);
+  const config = saved?.text === undefined ? delegateConfig(delegate) : saved.config;
   try {
-    await delegateVerb(request, host, "DEL", delegate.type, text);
+    await delegateVerb(request, host, "DEL", delegate.type, config);
   } catch (error) {
     throw inContext(error, "failed to delegate delete", host);
   }

@@ -1,7 +1,7 @@
 import { inContext } from "../../lib/cni/boundary.ts";
+import { composeConfig } from "../../lib/cni/config.ts";
 import { delegateVerb } from "../../lib/cni/delegate.ts";
 import { Faults } from "../../lib/cni/faults.ts";
-import { sortedJson } from "../../lib/cni/json.ts";
 import type { GcRequest } from "../../lib/cni/plugin.ts";
 import { validAttachmentsKeys } from "../../lib/cni/valid-attachments.ts";
 import type { Host } from "../../lib/host/host.ts";
@@ -30,7 +30,7 @@ export async function gc(request: GcRequest<FlannelConf>, host: Host): Promise<v
     const attachments = valid.map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }));
     const keys = Object.fromEntries(validAttachmentsKeys.map((key) => [key, attachments]));
     try {
-      await delegateVerb(request, host, "GC", delegate.type, sortedJson({ ...delegate.fields, ...keys }));
+      await delegateVerb(request, host, "GC", delegate.type, composeConfig({ ...delegate.fields, ...keys }));
     } catch (error) {
       throw inContext(error, "failed to delegate gc", host);
     }
@@ -45,7 +45,7 @@ const isValid = ({ containerId, ifName }: Saved, valid: GcRequest<FlannelConf>["
 async function delStale(request: GcRequest<FlannelConf>, file: Saved, host: Host): Promise<void> {
   const { containerId, ifName = usualIfName } = file;
   try {
-    await delegateVerb(request, host, "DEL", file.type, file.text, { containerId, ifName, netns: "" });
+    await delegateVerb(request, host, "DEL", file.type, file.config, { containerId, ifName, netns: "" });
   } catch (error) {
     throw inContext(error, `failed to delegate delete of ${containerId} ${ifName}`, host);
   }

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
+import { parseConfig } from "../../lib/cni/config.ts";
 import { sortedJson, type PlainJson } from "../../lib/cni/json.ts";
 import { parseSubnetEnv } from "../../lib/flannel/subnet-env.ts";
 import { testHost } from "../../testing/host.ts";
 import type { FlannelConf } from "./conf.ts";
-import { delegateText, generate, generateBestEffort } from "./generate.ts";
+import { delegateConfig, generate, generateBestEffort } from "./generate.ts";
 
 const kube = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
 const dual = `${kube}FLANNEL_IPV6_NETWORK=fd00:10:244::/48\nFLANNEL_IPV6_SUBNET=fd00:10:244:1::1/64\n`;
@@ -100,8 +101,10 @@ const rows: readonly [name: string, conf: FlannelConf, env: string, want: Record
 
 test.for(rows)("%s", ([, given, env, want]) => {
   const delegate = generate(given, "cbr0", parseSubnetEnv(env, "subnet.env"));
-  expect(JSON.parse(delegateText(delegate))).toEqual(want);
-  expect(delegateText(delegate)).toBe(sortedJson(want));
+  const config = delegateConfig(delegate);
+  expect(JSON.parse(config.text)).toEqual(want);
+  expect(config.text).toBe(sortedJson(want));
+  expect(config.tree).toEqual(parseConfig(config.text).tree);
   expect(delegate.type).toBe(want.type);
 });
 

@@ -1,7 +1,8 @@
 // The delegate's configuration: what flanneld says of this node, laid over what the operator wrote. A key counts as
 // written even where its value is null or false.
+import { composeConfig, type ConfigSource } from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
-import { sortedJson, type PlainJson } from "../../lib/cni/json.ts";
+import type { PlainJson } from "../../lib/cni/json.ts";
 import { parseSubnetEnv, SubnetEnvFault, type SubnetEnv } from "../../lib/flannel/subnet-env.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
@@ -81,4 +82,4 @@ export function generateBestEffort(conf: FlannelConf, network: string, host: Hos
 }
 
 /** The configuration as the delegate gets it: compact, keys in order. */
-export const delegateText = ({ fields }: DelegateConf): string => sortedJson(fields);
+export const delegateConfig = ({ fields }: DelegateConf): ConfigSource => composeConfig(fields);

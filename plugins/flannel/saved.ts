@@ -4,7 +4,8 @@
 // Go names it by the container alone, so a container's second attachment would overwrite the first. Ours keeps the plain
 // name for the first, which a roll-back finds, and "<containerID>-<ifName>" for the others. Whose a file is stands inside
 // it, under keys that no delegate reads.
-import { sortedJson, type PlainJson } from "../../lib/cni/json.ts";
+import { parseConfig, type ConfigSource } from "../../lib/cni/config.ts";
+import { plainJson, sortedJson, type PlainJson } from "../../lib/cni/json.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
@@ -21,6 +22,8 @@ export type SavedFile = Saved | { readonly path: string; readonly text: undefine
 export interface Saved extends DelegateConf {
   readonly path: string;
   readonly text: string;
+  /** The same, parsed. */
+  readonly config: ConfigSource;
   readonly containerId: string;
   /** undefined in Go's files, which do not say. */
   readonly ifName: string | undefined;
@@ -38,11 +41,12 @@ function read(dataDir: string, name: string, host: Host): SavedFile | undefined 
     throw error;
   }
   try {
-    const fields = JSON.parse(text) as Record<string, PlainJson> | null;
-    const type = textOf(fields?.type);
-    if (fields !== null && type !== undefined) {
+    const config = parseConfig(text);
+    const fields = plainJson(config.tree) as Record<string, PlainJson>;
+    const type = textOf(fields.type);
+    if (type !== undefined) {
       const containerId = textOf(fields[containerIdKey]) ?? name;
-      return { path, text, fields, type, containerId, ifName: textOf(fields[ifNameKey]) };
+      return { path, text, config, fields, type, containerId, ifName: textOf(fields[ifNameKey]) };
     }
   } catch {
     // Told by the missing text.
@@ -58,14 +62,29 @@ const belongsTo = (file: SavedFile | undefined, { containerId, ifName }: Attachm
 const plainName = ({ containerId }: Attachment): string => containerId;
 const ownName = ({ containerId, ifName }: Attachment): string => `${containerId}-${ifName}`;
 
-/** The saved configuration of an attachment. */
-export function findSaved(dataDir: string, attachment: Attachment, host: Host): SavedFile | undefined {
-  const files = [ownName(attachment), plainName(attachment)]
-    .map((name) => read(dataDir, name, host))
-    .filter((file) => belongsTo(file, attachment));
-  // A torn file may be another container's, whose id is this one's name.
-  return files.find(({ text }) => text !== undefined) ?? files[0];
+/** What is there of an attachment's. */
+export interface Found {
+  /** Its saved configuration, where one of the files is. */
+  readonly file: SavedFile | undefined;
+  /** The plain name is somebody else's. */
+  readonly plainIsTaken: boolean;
 }
+
+/** Looks for the saved configuration of an attachment. */
+export function look(dataDir: string, attachment: Attachment, host: Host): Found {
+  const own = read(dataDir, ownName(attachment), host);
+  const plain = read(dataDir, plainName(attachment), host);
+  const files = [own, plain].filter((file) => belongsTo(file, attachment));
+  return {
+    // A torn file may be another container's, whose id is this one's name.
+    file: files.find(({ text }) => text !== undefined) ?? files[0],
+    plainIsTaken: plain !== undefined && !belongsTo(plain, attachment),
+  };
+}
+
+/** The saved configuration of an attachment. */
+export const findSaved = (dataDir: string, attachment: Attachment, host: Host): SavedFile | undefined =>
+  look(dataDir, attachment, host).file;
 
 /** Everything that is saved, of every network. */
 export function listSaved(dataDir: string, host: Host): SavedFile[] {
@@ -80,24 +99,19 @@ export function listSaved(dataDir: string, host: Host): SavedFile[] {
   return names.filter((name) => !name.startsWith(".")).flatMap((name) => read(dataDir, name, host) ?? []);
 }
 
-function freePath(dataDir: string, attachment: Attachment, host: Host): string {
-  const plain = read(dataDir, plainName(attachment), host);
-  const free = plain === undefined || belongsTo(plain, attachment);
-  return `${dataDir}/${free ? plainName(attachment) : ownName(attachment)}`;
-}
-
 /**
- * Keeps a configuration, whole or not at all. Returns its path. `before` is what findSaved finds: an attachment never
- * has two files, of which DEL would remove one.
+ * Keeps a configuration, whole or not at all. Returns its path. `found` is what `look` finds: an attachment never has two
+ * files, of which DEL would remove one.
  */
 export function save(
   dataDir: string,
   attachment: Attachment,
   delegate: DelegateConf,
   host: Host,
-  before = findSaved(dataDir, attachment, host),
+  { file, plainIsTaken }: Found = look(dataDir, attachment, host),
 ): string {
-  const path = before?.text === undefined ? freePath(dataDir, attachment, host) : before.path;
+  const free = plainIsTaken ? ownName(attachment) : plainName(attachment);
+  const path = file?.text === undefined ? `${dataDir}/${free}` : file.path;
   const { containerId, ifName } = attachment;
   const text = sortedJson({ ...delegate.fields, [containerIdKey]: containerId, [ifNameKey]: ifName });
   try {

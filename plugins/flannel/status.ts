@@ -4,14 +4,14 @@ import { CniError } from "../../lib/cni/error.ts";
 import type { Request } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
-import { delegateText, generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
+import { delegateConfig, generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
 import { listSaved } from "./saved.ts";
 
 /** flanneld has given this node a subnet, and the delegate that ADD would use can serve. */
 export async function status(request: Request<FlannelConf>, host: Host): Promise<void> {
   const delegate = delegateOf(request, host);
   try {
-    await delegateVerb(request, host, "STATUS", delegate.type, delegateText(delegate));
+    await delegateVerb(request, host, "STATUS", delegate.type, delegateConfig(delegate));
   } catch (error) {
     throw inContext(error, "failed to delegate status", host);
   }

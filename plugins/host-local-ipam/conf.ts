@@ -1,7 +1,14 @@
 // host-local's configuration: where its store is, the range sets in the order that numbers them, the requested addresses.
 import { validate } from "#generated/host-local.validate.js";
 import { parseCniArgs } from "../../lib/cni/args.ts";
-import { ConfigFault, decodeForgiving, readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
+import {
+  ConfigFault,
+  decodeForgiving,
+  prepareSchema,
+  readConfig,
+  type ConfigSource,
+  type FromSchema,
+} from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import { ipField, prefixField, routeField, type ResultRoute } from "../../lib/cni/result.ts";
@@ -10,6 +17,8 @@ import type { Host } from "../../lib/host/host.ts";
 import { equalIps, parseIp, type Ip } from "../../lib/ip/ip.ts";
 import { canonicalSet, overlappingSets, RangeFault, type GivenRange, type RangeSet } from "./ranges.ts";
 import { schema } from "./schema.ts";
+
+prepareSchema(schema);
 
 export interface HostLocalConf {
   /** The network's store. */
@@ -121,13 +130,13 @@ export function conf(source: ConfigSource, verb: Verb, cniArgs: string, host: Ho
   }
 }
 
-const locationSchema = {
+const locationSchema = prepareSchema({
   type: "object",
   properties: {
     name: { type: "string", default: "" },
     ipam: { type: "object", properties: { dataDir: { type: "string", default: "" } } },
   },
-} as const;
+} as const);
 
 /** A configuration that ADD would refuse does not keep an address: all that matters is where the store is. */
 function onlyLocation({ tree }: ConfigSource, host: Host): HostLocalConf {

@@ -1,5 +1,12 @@
 // portmap's configuration: what the schema cannot say, and the form the other files use.
-import { ConfigFault, decode, readConfig, type ConfigSource, type FromSchema } from "../../lib/cni/config.ts";
+import {
+  ConfigFault,
+  decode,
+  prepareSchema,
+  readConfig,
+  type ConfigSource,
+  type FromSchema,
+} from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import type { Backend } from "../../lib/firewall/backend.ts";
@@ -8,6 +15,8 @@ import { transportNamed } from "../../lib/netlink/nft/match.ts";
 import { validate } from "#generated/portmap.validate.js";
 import type { Mapping } from "./mapping.ts";
 import { schema } from "./schema.ts";
+
+prepareSchema(schema);
 
 export interface PortmapConf {
   readonly mappings: readonly Mapping[];
@@ -68,7 +77,10 @@ export function readPortmapConf(source: ConfigSource, verb: Verb): PortmapConf {
   return conf;
 }
 
-const portMappingsSchema = { type: "object", properties: { runtimeConfig: schema.properties.runtimeConfig } } as const;
+const portMappingsSchema = prepareSchema({
+  type: "object",
+  properties: { runtimeConfig: schema.properties.runtimeConfig },
+} as const);
 const nothing: Given = { snat: true, masqAll: false, hostPortConflict: "warn" };
 
 function readLeniently(source: ConfigSource): Given {

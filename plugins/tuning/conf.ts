@@ -1,12 +1,14 @@
 // The tuning plugin's configuration: what wins over what, and what a schema cannot say.
 import { parseCniArgs } from "../../lib/cni/args.ts";
-import { memberOf, readConfig, type ConfigSource } from "../../lib/cni/config.ts";
+import { memberOf, prepareSchema, readConfig, type ConfigSource } from "../../lib/cni/config.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import { JsonObject, type PlainJson } from "../../lib/cni/json.ts";
 import type { Verb } from "../../lib/cni/plugin.ts";
 import { parseMac, type Mac } from "../../lib/ip/mac.ts";
 import { validate } from "#generated/tuning.validate.js";
 import { schema } from "./schema.ts";
+
+prepareSchema(schema);
 
 const defaultDataDir = "/run/cni/tuning";
 

@@ -1,6 +1,6 @@
 // Requests and replies over one netlink socket: framing, sequence numbers, acks, dumps. struct nlmsghdr of
 // linux/netlink.h: u32 length, u16 type, u16 flags, u32 sequence, u32 port. Knows no protocol on top.
-import { isErrno, type ErrnoName } from "../../host/errno.ts";
+import { isErrno, withoutStack, type ErrnoName } from "../../host/errno.ts";
 import type { NetlinkSocket } from "../../host/host.ts";
 import { attrSet, WireError, type AttrSet, type Table } from "./attrs.ts";
 import { sourceOf, Writer } from "./bytes.ts";
@@ -274,5 +274,6 @@ function errorOf(frame: Frame, { request, from, attrsFrom, to }: Sent, bytes: Ui
   const tlvsFrom = 4 + ((Math.min(echoed, payload.length) + 3) & ~3);
   const ack = (flags & NLM_F_ACK_TLVS) !== 0 && tlvsFrom <= payload.length ? ackAttrs.decode(payload, tlvsFrom) : {};
   const attribute = ack.offset === undefined ? undefined : request.set?.nameAt(bytes, attrsFrom, to, from + ack.offset);
-  return new NetlinkError({ operation: request.operation, errno, attribute, kernelText: ack.text });
+  const { operation } = request;
+  return withoutStack(() => new NetlinkError({ operation, errno, attribute, kernelText: ack.text }));
 }
