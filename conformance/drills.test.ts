@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { describeWith } from "../testing/needs.ts";
 import { dualSubnet, kubeFlannel, kubeSubnet } from "./configs.ts";
-import { addressesOf, containerId, failures, Fleet, range, type FleetOutcome } from "./fleet.ts";
+import { addressesOf, containerId, failures, Fleet, netnsOf, range, type FleetOutcome } from "./fleet.ts";
 
 const pods = range(0, 100);
 const half = pods.length / 2;
@@ -80,6 +80,21 @@ describeWith(none, `drills of ${pods.length} pods`, () => {
     expect(failures(await fleet.call({ verb: "DEL", by: other, pods, config }))).toEqual([]);
     expect(failures(await fleet.call({ verb: "DEL", by, pods, config }))).toEqual([]);
     expect(await fleet.left()).toEqual([]);
+  });
+
+  test("a Go pod keeps address and link when an ADD of ours with its ids fails in another netns", async () => {
+    await using fleet = await openNode();
+    const call = { verb: "ADD", pods: [0], config: () => kubeFlannel("0.4.0") };
+    const added = await fleet.call({ ...call, by: "go" });
+    expect(failures(added)).toEqual([]);
+    // What libcni keeps once a whole list has succeeded.
+    const cached = { kind: "cniCacheV1", containerId: containerId(0), ifName: "eth0", netns: netnsOf(0) };
+    fleet.cell.write(`/var/lib/cni/results/cbr0-${containerId(0)}-eth0`, JSON.stringify(cached));
+    const before = await fleet.left();
+    const [again] = await fleet.call({ ...call, by: "ours", env: { CNI_NETNS: netnsOf(1) } });
+    expect(again?.stdout).toContain("duplicate allocation");
+    expect(await fleet.left()).toEqual(before);
+    await fleet.cell.shell("ping -c 1 -W 2 -q 10.244.1.1", "pod0");
   });
 
   test("the runtime forgot half of Go's pods and half of ours: STATUS, and GC takes those and no others", async () => {

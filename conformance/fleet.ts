@@ -90,12 +90,12 @@ export class Fleet {
         `program=${isTool ? `/run/bin/${program}` : `${bin}/${program}`}`,
         `words="${isTool ? `${verb} cbr0 ${netnsOf(pod)}` : ""}"`,
         `export CNI_PATH=${bin}`,
-        ...Object.entries(env).map(([key, value]) => `export ${key}=${value}`),
         ...(isTool
           ? ["export NETCONFPATH=/run/net.d"]
           : [
               `export CNI_COMMAND=${verb} CNI_CONTAINERID=${containerId(pod)} CNI_IFNAME=eth0 CNI_NETNS=${netnsOf(pod)}`,
             ]),
+        ...Object.entries(env).map(([key, value]) => `export ${key}=${value}`),
       ];
       this.cell.write(`/run/calls/${pod}`, `${lines.join("\n")}\n`);
       this.cell.write(`/run/calls/${pod}.in`, isTool ? "" : JSON.stringify(config(pod)));

@@ -1,6 +1,7 @@
 // ADD over the real kernel, judged by iproute2, /proc/sys and ping.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { execa } from "execa";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { layer2, layer3, makeBridgeNode, type BridgeNode } from "../../testing/bridge.ts";
@@ -331,6 +332,28 @@ describeWith(["cell", "ip", "ping"], "bridge ADD: names and leftovers", () => {
     expect(on.ipam.asked).toEqual(["ADD", "ADD", "ADD"]);
     expect(await on.veths()).toEqual([first]);
     expect(await on.node.ping("10.1.0.1", pod)).toBe(true);
+  });
+
+  test("nor does it where only the runtime's cache tells of the first, which Go's plugin made", async () => {
+    const results = "/var/lib/cni/results";
+    const elsewhere = await on.node.container("elsewhere");
+    const call = { verb: "ADD", conf: layer3, netns: elsewhere };
+    on.ipam.next = new CniError("internal", "10.1.0.5 has been allocated to c0, duplicate allocation is not allowed");
+    const askedWith = async (netns: string) => {
+      mkdirSync(results, { recursive: true });
+      writeFileSync(`${results}/net-c0-eth0`, JSON.stringify({ kind: "cniCacheV1", netns }));
+      on.ipam.asked.length = 0;
+      expect((await on.runtime.refusal(call)).message).toContain("duplicate allocation");
+      return on.ipam.asked.join(" ");
+    };
+    try {
+      expect(await askedWith(pod)).toBe("ADD");
+      // A netns that is gone, or this very one: what holds the addresses is left from an ADD that was never deleted.
+      expect(await askedWith("/run/netns/gone")).toBe("ADD DEL");
+      expect(await askedWith(elsewhere)).toBe("ADD DEL");
+    } finally {
+      rmSync(results, { recursive: true });
+    }
   });
 
   test("an IPAM plugin that is not there is known before anything is made", async () => {

@@ -5,6 +5,7 @@ import { delegateAdd, delegateVerb, findPlugin } from "../../lib/cni/delegate.ts
 import { CniError } from "../../lib/cni/error.ts";
 import { openContainer } from "../../lib/cni/netns.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
+import { livesByCache } from "../../lib/cni/result-cache.ts";
 import type { Result, ResultInterface } from "../../lib/cni/result.ts";
 import { Undo } from "../../lib/cni/undo.ts";
 import { familyOf } from "../../lib/cni/version.ts";
@@ -65,16 +66,15 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   // A plugin that is not there is known before anything is made.
   if (conf.ipam !== undefined) findPlugin(conf.ipam, request.path, host);
   let ipamAsked = false;
-  let isSecond = false;
-  // Told first, so done last: nobody else may be given the addresses while our link still has them. An IPAM plugin frees
-  // by the ids: where these have an attachment in another netns already, it would free the addresses of that one, too.
+  let pair: Pair | undefined;
+  // Told first, so done last: nobody else may be given the addresses while our link still has them.
   undo.push("release the addresses", async () => {
-    if (ipamAsked && !isSecond) await delegateVerb(request, host, "DEL", conf.ipam ?? "", request.source);
+    if (!ipamAsked || isSecond(host, request, places, pair)) return;
+    await delegateVerb(request, host, "DEL", conf.ipam ?? "", request.source);
   });
 
   const bridge = ensureBridge(host, node, conf);
-  const pair = makePair(host, places, request, bridge, undo);
-  ({ isSecond } = pair);
+  pair = makePair(host, places, request, bridge, undo);
   raiseMtu(host, node, bridge, conf.mtu);
 
   let ipam: Result | undefined;
@@ -108,6 +108,15 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
     layer3,
     conf.dns ?? ipam?.dns ?? {},
   );
+}
+
+/**
+ * Whether the ids have an attachment already, in another netns. What is taken back by the ids is that one's, too: then an
+ * ADD that fails leaves it. Of ours the port tells; of a Go plugin's only what the runtime keeps.
+ */
+function isSecond(host: Host, { network, attachment }: Add, { netns }: Places, pair: Pair | undefined): boolean {
+  const { containerId, ifName } = attachment;
+  return pair?.besideOwn === true || livesByCache(host, `${network}-${containerId}-${ifName}`, netns);
 }
 
 function setUpRules(host: Host, request: Add, { port, container }: Pair, layer3: Layer3 | undefined, undo: Undo): void {

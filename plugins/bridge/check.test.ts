@@ -427,6 +427,16 @@ describeWith(["cell", "ip"], "bridge CHECK is silent", () => {
     }
   });
 
+  test("where a later plugin made the MTU of the container's end larger, and the result does not deny it", async () => {
+    const { interfaces, ...result } = await on.add({ netns: pod, conf: full, ips });
+    await inPod("link", "set", "eth0", "mtu", "1500");
+    for (const mtu of [1500, undefined])
+      await on.check(
+        { ...result, interfaces: interfaces.map((each) => (each.sandbox ? { ...each, mtu } : each)) },
+        { netns: pod, conf: full },
+      );
+  });
+
   test("on two IPv6 routes to one place, which the kernel makes one", async () => {
     const conf = { ...full, isDefaultGateway: false };
     const result = await on.add({

@@ -50,8 +50,9 @@ function containerDifferences(
   if (!sameMac(container.mac, found.mac))
     differences.push(`Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${found.mac}`);
   if (conf.containerUp && !found.up) differences.push(`Interface ${ifName} is down`);
-  // A later plugin may have made it smaller, and need not say so; larger frames than the port's are lost on the way.
-  if (port !== undefined && found.mtu > port.mtu)
+  // A later plugin may have changed it, and says so where the result has it; larger frames than the port's are lost on the
+  // way. One that made it smaller need not say so.
+  if (port !== undefined && found.mtu > port.mtu && container.mtu !== undefined && container.mtu !== found.mtu)
     differences.push(`Interface ${ifName} has MTU ${found.mtu}, its port ${port.mtu}`);
   return differences;
 }

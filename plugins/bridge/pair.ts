@@ -26,8 +26,8 @@ export interface Pair {
   /** The bridge's end, on the node. */
   readonly port: End;
   readonly container: End;
-  /** The ids have an attachment already, in another netns. */
-  readonly isSecond: boolean;
+  /** A port of the same ids was there already; its container's end is in another netns. */
+  readonly besideOwn: boolean;
 }
 
 /** The two netns of an attachment, and the sockets in them. */
@@ -54,7 +54,7 @@ export function makePair(
   // Chosen here, both MACs need no reading back, and udev leaves a MAC alone that was set. The port's begins with fe,
   // higher than any other: a bridge that takes on its lowest port's MAC never takes on this one.
   const macs = { port: localMac(random.fill(0xfe, 0, 1)), container: conf.mac ?? localMac(random.subarray(6)) };
-  const { name, isSecond } = addPair(host, places, request, bridge, macs, undo);
+  const { name, besideOwn } = addPair(host, places, request, bridge, macs, undo);
 
   const link = pod.link.get(attachment.ifName);
   if (link?.peerIfIndex === undefined)
@@ -66,7 +66,7 @@ export function makePair(
   writeSetting(host, ignoresRouters(name));
   setUpPort(host, node, port, conf, portAlias(request.network, attachment));
   const container = { ...end, name: attachment.ifName, ifIndex: link.ifIndex, mac: macs.container };
-  return { port, container, isSecond };
+  return { port, container, besideOwn };
 }
 
 /** Adds the two links under the first name that is free. */
@@ -77,7 +77,7 @@ function addPair(
   bridge: Link,
   macs: { readonly port: Mac; readonly container: Mac },
   undo: Undo,
-): { name: string; isSecond: boolean } {
+): { name: string; besideOwn: boolean } {
   const { ifName } = attachment;
   const { mtu } = conf;
   // An answer that never came may have been yes. By its MAC the link is known to be this call's and nobody else's.
@@ -87,7 +87,7 @@ function addPair(
   });
 
   const names = hostVethNames(host, network, attachment);
-  let isSecond = false;
+  let besideOwn = false;
   for (let at = 0, attempt = 1; at < names.length; ) {
     const name = names[at] ?? "";
     tried = name;
@@ -95,7 +95,7 @@ function addPair(
     try {
       // No transmit queue on the node's end, as the Go plugin leaves it.
       node.change(addVeth({ name, mac: macs.port, mtu, txQueueLength: 0, masterIfIndex: bridge.ifIndex, peer }));
-      return { name, isSecond };
+      return { name, besideOwn };
     } catch (error) {
       if (!isErrno(error, "EEXIST")) throw inContext(error, "failed to make veth pair", host);
     }
@@ -103,7 +103,7 @@ function addPair(
     const inPod = pod.link.get(ifName);
     const onNode = node.link.get(name);
     if (inPod === undefined && onNode !== undefined) {
-      isSecond ||= onNode.alias === portAlias(network, attachment);
+      besideOwn ||= onNode.alias === portAlias(network, attachment);
       at++;
       continue;
     }

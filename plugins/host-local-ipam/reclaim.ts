@@ -7,16 +7,13 @@
 //     does, since each ADD makes sure of it first. A clock that is set moves what /proc/stat says, too;
 //   * libcni's cache knows no network namespace for its owner that is there.
 // The boot's id is not needed for that, and would say nothing of what the Go plugin wrote. When in doubt it stays.
-import { decode } from "../../lib/cni/config.ts";
-import { JsonObject, parseJson } from "../../lib/cni/json.ts";
-import { isErrno, NotNetnsError } from "../../lib/host/errno.ts";
+import { cachedNames, livesByCache } from "../../lib/cni/result-cache.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { namedOwner, type NamedOwner } from "./owner.ts";
 import type { Holding } from "./store.ts";
 
 /** Its modification time is the earliest the clock said at any ADD since /run was made, which is at boot. */
 const firstAdd = "/run/cni/host-local-first-add";
-const results = "/var/lib/cni/results";
 
 /** Time stamps are as coarse as the kernel's tick, and its start is told in seconds. */
 const marginMs = 1000;
@@ -46,29 +43,6 @@ function startOfBoot(host: Host, asked: "in ADD" | "at any time"): number | unde
   const first = host.files.stat(firstAdd)?.mtimeMs ?? (asked === "in ADD" ? undefined : Infinity);
   if (seconds === undefined || first === undefined) return undefined;
   return Math.min(Number(seconds) * 1000, first) - marginMs;
-}
-
-/** Whether the network namespace a cached result was made for is there still. In doubt it is. */
-function livesByCache(host: Host, name: string): boolean {
-  try {
-    const tree = parseJson(host.files.read(`${results}/${name}`));
-    if (!(tree instanceof JsonObject)) return true;
-    const { netns } = decode({ type: "object", properties: { netns: { type: "string" } } } as const, tree);
-    if (netns === undefined) return true;
-    if (netns !== "") host.openNetns(netns).close();
-    return netns !== "";
-  } catch (error) {
-    return !(error instanceof NotNetnsError || isErrno(error, "ENOENT", "ENOTDIR"));
-  }
-}
-
-function cachedNames(host: Host): ReadonlySet<string> {
-  try {
-    return new Set(host.files.list(results));
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return new Set();
-    throw error;
-  }
 }
 
 /**
