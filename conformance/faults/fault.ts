@@ -82,6 +82,11 @@ export function faultsOf(trace: string): Fault[] {
 export const told = ({ call, when, errno }: Fault): string =>
   errno === undefined ? `killed at ${call} ${when}` : `${call} ${when} refused with ${errno}`;
 
+/** Whether a run made fewer calls than the fault waits for: the kernel's answers do not come in equally many datagrams each time. */
+export function neverCame({ call, when }: Fault, seen: Seen): boolean {
+  return [...(seen.trace ?? "").matchAll(new RegExp(`^\\d+ +${call}\\(`, "gm"))].length < when;
+}
+
 function options(fault: Fault | undefined): string {
   if (fault === undefined) return "";
   const { call, when, errno } = fault;

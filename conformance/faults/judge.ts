@@ -1,6 +1,6 @@
 // What must hold whatever befalls a call: one answer in the protocol's form or none, no half of an attachment left by a
 // failed ADD, a DEL that says it is done only when it is, and a node on which the next container is served.
-import { told, type Case, type Fault, type Seen } from "./fault.ts";
+import { neverCame, told, type Case, type Fault, type Seen } from "./fault.ts";
 
 type Json = Record<string, unknown>;
 
@@ -45,8 +45,13 @@ function parsed(text: string): Json | undefined {
 function answerFaults({ struck }: Case, seen: Seen, fault: Fault): string[] {
   const exit = Number(seen["struck.exit"]);
   const stdout = seen["struck.stdout"] ?? "";
-  if (fault.errno === undefined) return exit === 137 ? [] : [`it was not killed: exit ${exit}`];
-  if (!(seen.trace ?? "").includes("(INJECTED)")) return ["the call never came"];
+  if (neverCame(fault, seen)) {
+    if (exit !== 0) return [`nothing befell it, but exit ${exit}, and it said ${stdout}`];
+  } else if (fault.errno === undefined) {
+    return exit === 137 ? [] : [`it was not killed: exit ${exit}`];
+  } else if (!(seen.trace ?? "").includes("(INJECTED)")) {
+    return ["the call was not refused"];
+  }
   if (exit === 0) {
     if (struck.verb !== "ADD") return stdout === "" ? [] : [`it succeeded and said ${stdout}`];
     return Array.isArray(parsed(stdout)?.ips) ? [] : [`it succeeded without a result: ${stdout}`];
