@@ -1,7 +1,7 @@
 // One call of one plugin, from the request as received to the plugin's handler: the checks every plugin shares, in the
 // order of the Go library. The process's own call (dispatch.ts) and a delegate that runs in this process (delegate.ts)
 // both come through here, so a delegate cannot tell how it was reached.
-import { isErrno, NotNetnsError } from "../host/errno.ts";
+import { isErrno } from "../host/errno.ts";
 import type { Host } from "../host/host.ts";
 import { ConfigFault, decode, memberOf, parseConfig, prepareSchema, type ConfigSource } from "./config.ts";
 import { CniError } from "./error.ts";
@@ -98,13 +98,13 @@ function isOwnNetns(env: CallEnv, host: Host): boolean {
   const override = (host.env("CNI_NETNS_OVERRIDE") ?? "").toLowerCase();
   if (env.netns === "" || override === "1" || override === "true") return false;
   try {
-    const asked = host.openNetns(env.netns);
-    asked.close();
+    // A namespace is known by its inode: it need not be opened for that.
+    const asked = host.files.stat(env.netns);
+    if (asked === undefined) return false;
     const own = host.ownNetns();
     return asked.dev === own.dev && asked.ino === own.ino;
   } catch (error) {
-    if (error instanceof NotNetnsError || isErrno(error, "ENOENT", "EACCES", "ENOTDIR", "ELOOP", "ENXIO", "EINVAL"))
-      return false;
+    if (isErrno(error, "EACCES", "ELOOP", "EINVAL")) return false;
     throw error;
   }
 }

@@ -146,6 +146,8 @@ interface Members {
   readonly byName: ReadonlyMap<string, Member>;
   /** By the name as Go folds it; of two that are one then, the first. */
   readonly byFoldedName: ReadonlyMap<string, Member>;
+  /** One bit for each length that a name has: a key of another length is none of them, in whatever letters. */
+  readonly lengths: number;
   /** Those that are something where they are absent. */
   readonly withDefault: readonly Member[];
 }
@@ -171,6 +173,7 @@ function membersOf(properties: Readonly<Record<string, Schema>>): Members {
   return {
     byName: new Map(members.map((member) => [member.name, member])),
     byFoldedName: new Map(folded.reverse()),
+    lengths: members.reduce((bits, { name }) => bits | (1 << name.length), 0),
     withDefault: members.filter(({ schema }) => schema.default !== undefined),
   };
 }
@@ -180,7 +183,7 @@ const pathOf = (parent: string, name: string): string => (parent === "" ? name :
 // Every call decodes its configuration several times, by a schema of each plugin: what is below does no more than it must.
 
 function decodeMembers(schema: Schema, tree: JsonObject, path: string, onFault: OnFault): Record<string, unknown> {
-  const { byName, byFoldedName, withDefault } = prepared.get(schema) ?? membersOf(schema.properties ?? {});
+  const { byName, byFoldedName, lengths, withDefault } = prepared.get(schema) ?? membersOf(schema.properties ?? {});
   const { entries } = tree;
   const values: Record<string, unknown> = {};
   for (let at = 0; at < entries.length; at++) {
@@ -188,6 +191,8 @@ function decodeMembers(schema: Schema, tree: JsonObject, path: string, onFault: 
     if (entry === undefined) continue;
     const key = entry[0];
     const json = entry[1];
+    // The bits wrap around after 31: then a key of another length is looked for in vain, and no harm is done.
+    if ((lengths & (1 << key.length)) === 0) continue;
     const member = byName.get(key) ?? byFoldedName.get(fold(key));
     if (member === undefined) continue;
     const { name, schema } = member;

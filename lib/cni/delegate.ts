@@ -1,7 +1,7 @@
 // Calling another plugin, as the specification's "Plugin Delegation" says: found by its type in CNI_PATH, given our
 // environment and a configuration, its result ours. Where the file found is this very executable the call stays in this
 // process, which saves a process and its start; what the delegate sees and answers is the same either way.
-import type { Host } from "../host/host.ts";
+import type { FileStat, Host } from "../host/host.ts";
 import { buildId } from "./build.ts";
 import { callEnv, callPlugin, checkEnv, readCall } from "./call.ts";
 import { ConfigFault, decode, prepareSchema, type ConfigSource } from "./config.ts";
@@ -19,7 +19,9 @@ const deadlineMs = 110_000;
 export const buildMark = `\nweft-build:${buildId}\n`;
 
 /** Finds a plugin's file as the library does: the first directory of CNI_PATH that has a regular file of that name. */
-export function findPlugin(type: string, path: string, host: Host): string {
+export const findPlugin = (type: string, path: string, host: Host): string => locate(type, path, host).file;
+
+function locate(type: string, path: string, host: Host): { readonly file: string; readonly stat: FileStat } {
   if (type === "")
     throw new CniError("invalidConfig", "no plugin name provided", {
       hint: 'set "type" in this part of the configuration',
@@ -34,7 +36,8 @@ export function findPlugin(type: string, path: string, host: Host): string {
   const directories = path.split(":").filter((directory) => directory !== "");
   for (const directory of directories) {
     const file = `${directory}/${type}`;
-    if (host.files.stat(file)?.kind === "file") return file;
+    const stat = host.files.stat(file);
+    if (stat?.kind === "file") return { file, stat };
   }
   throw new CniError(
     "invalidConfig",
@@ -46,8 +49,8 @@ export function findPlugin(type: string, path: string, host: Host): string {
 }
 
 /** Whether the file is this executable: the same file, or a copy of it, which an installer that copies each name makes. */
-export function isThisExecutable(file: string, host: Host): boolean {
-  const [own, other] = [host.files.stat("/proc/self/exe"), host.files.stat(file)];
+export function isThisExecutable(file: string, host: Host, other = host.files.stat(file)): boolean {
+  const own = host.files.stat("/proc/self/exe");
   if (own === undefined || other === undefined) return false;
   if (own.dev === other.dev && own.ino === other.ino) return true;
   return (
@@ -125,11 +128,11 @@ async function delegate(
   config: ConfigSource,
   given?: Behalf,
 ): Promise<Result | undefined> {
-  const file = findPlugin(type, request.path, host);
+  const { file, stat } = locate(type, request.path, host);
   // The delegate of a delegate is called on the same behalf, of which the process's environment knows nothing.
   const behalf = given ?? request.behalf;
   const plugin = request.suite.get(type);
-  if (plugin === undefined || !isThisExecutable(file, host)) {
+  if (plugin === undefined || !isThisExecutable(file, host, stat)) {
     const other =
       behalf === undefined
         ? {}

@@ -387,7 +387,7 @@ describe("the plugin's own netns is refused before anything is done", () => {
 
   test("a node without descriptors to spare is no licence to go on", async () => {
     const open: Sys["open"] = (path, flags, mode) => {
-      if (path === own) throw systemError("open", 24, path);
+      if (path === "/proc/thread-self/ns/net") throw systemError("open", 24, path);
       return sys.open(path, flags, mode);
     };
     const done = await run("ADD", { env: { CNI_NETNS: own }, over: { open } });

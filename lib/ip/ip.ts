@@ -20,12 +20,31 @@ const mappedPrefix = 0xffffn;
 
 /** Four octets without leading zeros, as one number; undefined when it is anything else. */
 function parseV4(text: string): number | undefined {
-  const found = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/.exec(text);
-  if (found === null) return undefined;
-  const [a, b, c, d] = [Number(found[1]), Number(found[2]), Number(found[3]), Number(found[4])];
-  if (a > 255 || b > 255 || c > 255 || d > 255) return undefined;
-  return ((a * 256 + b) * 256 + c) * 256 + d;
+  // By hand, for names of files are read by the thousand: a regular expression takes several times as long.
+  let value = 0;
+  let octet = 0;
+  let digits = 0;
+  let octets = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const code = at < text.length ? text.charCodeAt(at) : dot;
+    if (code === dot) {
+      if (digits === 0) return undefined;
+      value = value * 256 + octet;
+      octets++;
+      octet = 0;
+      digits = 0;
+    } else {
+      if (code < zero || code > zero + 9 || (digits > 0 && octet === 0)) return undefined;
+      octet = octet * 10 + code - zero;
+      if (octet > 255) return undefined;
+      digits++;
+    }
+  }
+  return octets === 4 ? value : undefined;
 }
+
+const dot = 0x2e;
+const zero = 0x30;
 
 /** Groups on one side of "::"; undefined when one is no group. A dotted IPv4 may stand last. */
 function parseGroups(text: string, mayEndDotted: boolean): bigint[] | undefined {
@@ -95,8 +114,8 @@ export const endpointText = (ip: Ip, port: number): string =>
 /** The address of 4 or 16 bytes in network order; undefined for any other length. 16 bytes stay IPv6, mapped or not. */
 export function ipFromBytes(bytes: Uint8Array): Ip | undefined {
   if (bytes.length === 4) {
-    const [a = 0, b = 0, c = 0, d = 0] = bytes;
-    return { family: 4, value: BigInt(a * 0x1000000 + b * 0x10000 + c * 0x100 + d) };
+    const value = (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>> 0;
+    return { family: 4, value: BigInt(value) };
   }
   if (bytes.length !== 16) return undefined;
   let value = 0n;
@@ -106,7 +125,16 @@ export function ipFromBytes(bytes: Uint8Array): Ip | undefined {
 
 /** 4 or 16 bytes in network order. */
 export function ipBytes(ip: Ip): Uint8Array {
-  const bytes = new Uint8Array(ip.family === 4 ? 4 : 16);
+  if (ip.family === 4) {
+    const value = Number(ip.value);
+    const bytes = new Uint8Array(4);
+    bytes[0] = value >>> 24;
+    bytes[1] = value >>> 16;
+    bytes[2] = value >>> 8;
+    bytes[3] = value;
+    return bytes;
+  }
+  const bytes = new Uint8Array(16);
   let rest = ip.value;
   for (let at = bytes.length - 1; at >= 0; at--) {
     bytes[at] = Number(rest & 255n);

@@ -15,22 +15,28 @@ export function parseMac(text: string): Mac | undefined {
 /** The six bytes of a MAC in our form. */
 export function macBytes(mac: Mac): Uint8Array {
   const bytes = new Uint8Array(6);
-  for (let at = 0; at < 6; at++) bytes[at] = Number.parseInt(mac.slice(at * 3, at * 3 + 2), 16);
+  for (let at = 0; at < 6; at++) bytes[at] = (digitAt(mac, at * 3) << 4) | digitAt(mac, at * 3 + 1);
   return bytes;
 }
+
+/** The value of a lower-case hex digit. */
+function digitAt(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code < 0x3a ? code - 0x30 : code - 0x57;
+}
+
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** "" for no bytes; a hardware address of another length is written the same way. */
 export function macFromBytes(bytes: Uint8Array): Mac {
   let text = "";
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0;
-    text += `${at === 0 ? "" : ":"}${byte < 16 ? "0" : ""}${byte.toString(16)}`;
-  }
+  for (let at = 0; at < bytes.length; at++) text += (at === 0 ? "" : ":") + (hexOfByte[bytes[at] ?? 0] ?? "");
   return text;
 }
 
 /** A locally administered unicast MAC out of six random or hashed bytes. */
 export function localMac(bytes: Uint8Array): Mac {
-  const [first = 0, ...rest] = bytes.subarray(0, 6);
-  return macFromBytes(Uint8Array.of((first & 0xfc) | 0x02, ...rest));
+  const own = bytes.slice(0, 6);
+  own[0] = ((own[0] ?? 0) & 0xfc) | 0x02;
+  return macFromBytes(own);
 }

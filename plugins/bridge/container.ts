@@ -19,7 +19,7 @@ const settleMs = 5_000;
 /** One request, and what to say when the kernel refuses it. */
 interface Step {
   readonly request: Request;
-  readonly failure: string;
+  readonly failure: () => string;
 }
 
 /** Addresses, up, routes. `dad`: IPv6 duplicate address detection stays on, and ADD waits until it is through. */
@@ -36,12 +36,12 @@ export function configureContainer(
 
   const steps: Step[] = ips.map(({ address }) => ({
     request: addAddr(ifIndex, address, { noDad: !dad }),
-    failure: `failed to add IP addr ${formatPrefix(address)} to "${name}"`,
+    failure: () => `failed to add IP addr ${formatPrefix(address)} to "${name}"`,
   }));
-  steps.push({ request: setLink(ifIndex, { up: true }), failure: `failed to set "${name}" up` });
+  steps.push({ request: setLink(ifIndex, { up: true }), failure: () => `failed to set "${name}" up` });
   const routes: Step[] = containerRoutes.map((route) => ({
     request: addRoute({ ...route, ifIndex, table: route.table === 0 ? undefined : route.table }),
-    failure: `failed to add route '${describe(route, name)}'`,
+    failure: () => `failed to add route '${describe(route, name)}'`,
   }));
   // IPv6 routes by way of a gateway that is still being looked for as a duplicate would not be usable.
   if (dad && ips.some(({ gateway }) => gateway?.family === 6)) {
@@ -59,7 +59,7 @@ function change(host: Host, pod: Places["pod"], steps: readonly Step[]): void {
   } catch (error) {
     const operation = error instanceof NetlinkError ? error.operation : undefined;
     const refused = steps.find(({ request }) => request.operation === operation);
-    throw inContext(error, refused?.failure ?? "failed to configure the container's link", host);
+    throw inContext(error, refused?.failure() ?? "failed to configure the container's link", host);
   }
 }
 

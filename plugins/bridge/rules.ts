@@ -21,6 +21,7 @@ import type { Plan } from "../../lib/firewall/plan.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { Mac } from "../../lib/ip/mac.ts";
 import type { Prefix } from "../../lib/ip/prefix.ts";
+import type { TableRef } from "../../lib/netlink/nft/message.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
 import type { BridgeConf } from "./conf.ts";
 import { macSpoofPlan, macSpoofRemoval, staleMacSpoof } from "./mac-spoof.ts";
@@ -89,9 +90,14 @@ export function missingRules(host: Host, request: Owned, guarded: Guarded): stri
 export function removeRules(host: Host, { network, attachment }: Pick<Owned, "network" | "attachment">): void {
   const owner = ownerOf(network, attachment);
   try {
-    const nft = openNftIfThere(host);
+    let tables: readonly TableRef[] = [];
+    const nft = openNftIfThere(host, (opened) => {
+      tables = opened.table.list();
+    });
     try {
-      if (nft !== undefined) remove(nft, ...masqueradeRemovals(host, owner), macSpoofRemoval(attachment));
+      // Mostly there are none, and that is all there is to ask.
+      if (nft !== undefined && tables.length > 0)
+        remove(nft, ...masqueradeRemovals(host, owner), macSpoofRemoval(attachment));
     } finally {
       nft?.close();
     }

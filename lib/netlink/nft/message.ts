@@ -3,7 +3,6 @@
 import { WireError, type AttrSet, type Table as AttrTable } from "../wire/attrs.ts";
 import { sourceOf, type Source, type Writer } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
-import { be16 } from "../wire/kinds.ts";
 
 export const NETLINK_NETFILTER = 12;
 export const NFNL_SUBSYS_NFTABLES = 10;
@@ -44,9 +43,8 @@ export interface ChainRef extends TableRef {
 
 export function nfgenmsg(family: number, resId = 0): (writer: Writer) => void {
   return (writer) => {
-    writer.u8(family);
-    writer.u8(0);
-    be16.encode(writer, resId);
+    // u8 family, u8 version, be16 resource id
+    writer.u32(family | ((resId & 0xff) << 24) | ((resId >>> 8) << 16));
   };
 }
 

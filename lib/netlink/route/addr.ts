@@ -49,10 +49,8 @@ export interface Addr {
 
 function ifaddrmsg(family: number, length: number, ifIndex: number): (writer: Writer) => void {
   return (writer) => {
-    writer.u8(family);
-    writer.u8(length);
-    writer.u8(0);
-    writer.u8(0);
+    // u8 family, u8 prefix length, u8 flags, u8 scope
+    writer.u32(family | (length << 8));
     writer.u32(ifIndex);
   };
 }
@@ -65,7 +63,9 @@ export function addAddr(
 ): Request {
   const v4 = prefix.ip.family === 4;
   return {
-    operation: `addr add ${formatPrefix(prefix)} dev #${ifIndex}`,
+    get operation() {
+      return `addr add ${formatPrefix(prefix)} dev #${ifIndex}`;
+    },
     type: RTM_NEWADDR,
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: ifaddrmsg(addressFamily(prefix.ip.family), prefix.length, ifIndex),
@@ -112,7 +112,8 @@ export function decodeAddr(payload: Uint8Array): Addr | undefined {
   if (payload.length < ifaddrmsgBytes)
     throw new WireError(`ifaddrmsg: want ${ifaddrmsgBytes} bytes, got ${payload.length}`);
   const source = sourceOf(payload);
-  const [, length = 0, , scope = 0] = payload;
+  const length = payload[1] ?? 0;
+  const scope = payload[3] ?? 0;
   const { address, local, flags = 0, targetNetnsId } = heardAddrAttrs.read(source, ifaddrmsgBytes, payload.length);
   const value = ipFromBytes(local ?? address ?? new Uint8Array(0));
   if (value === undefined) return undefined;

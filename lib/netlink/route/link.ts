@@ -1,10 +1,10 @@
 // Links: what RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK and RTM_GETLINK of linux/rtnetlink.h say, with the attributes of
 // linux/if_link.h that we use, for the kinds bridge, veth and ifb.
 import type { Mac } from "../../ip/mac.ts";
-import { attrSet, WireError } from "../wire/attrs.ts";
+import { attrSet, WireError, type AttrSet, type Table, type Values } from "../wire/attrs.ts";
 import { sourceOf, type Writer } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
-import { blob, cstring, i32, mac, nest, u16, u8, u32 } from "../wire/kinds.ts";
+import { cstring, i32, mac, nest, span, u16, u8, u32, type Span } from "../wire/kinds.ts";
 
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
@@ -37,9 +37,9 @@ const vethAttrs = attrSet("VETH_INFO", { peer: [1, nest(peerAttrs, { header: ifi
 /** IFLA_INFO_*; the data's table depends on the kind, so it is read and written by the kind's own. */
 const infoAttrs = attrSet("IFLA_INFO", {
   kind: [1, cstring],
-  data: [2, blob],
+  data: [2, span],
   slaveKind: [4, cstring],
-  slaveData: [5, blob],
+  slaveData: [5, span],
 });
 const bridgeInfo = attrSet("IFLA_INFO", { kind: [1, cstring], data: [2, nest(bridgeAttrs)] });
 const vethInfo = attrSet("IFLA_INFO", { kind: [1, cstring], data: [2, nest(vethAttrs)] });
@@ -101,9 +101,8 @@ export interface Link {
 
 function ifinfomsg(family: number, ifIndex: number, flags: number, change: number): (writer: Writer) => void {
   return (writer) => {
-    writer.u8(family);
-    writer.u8(0);
-    writer.u16(0);
+    // u8 family, u8 padding, u16 type
+    writer.u32(family);
     writer.u32(ifIndex);
     writer.u32(flags);
     writer.u32(change);
@@ -115,13 +114,14 @@ export function decodeLink(payload: Uint8Array): Link {
   if (payload.length < ifinfomsgBytes)
     throw new WireError(`ifinfomsg: want ${ifinfomsgBytes} bytes, got ${payload.length}`);
   const source = sourceOf(payload);
-  const [, ifIndex = 0, flags = 0] = source.words;
+  const { words } = source;
+  const flags = words[2] ?? 0;
   const attrs = linkAttrs.read(source, ifinfomsgBytes, payload.length);
   const { kind, data, slaveKind, slaveData } = attrs.info ?? {};
-  const bridge = kind === "bridge" && data !== undefined ? bridgeAttrs.decode(data) : undefined;
-  const port = slaveKind === "bridge" && slaveData !== undefined ? portAttrs.decode(slaveData) : undefined;
+  const bridge = kind === "bridge" ? within(bridgeAttrs, data) : undefined;
+  const port = slaveKind === "bridge" ? within(portAttrs, slaveData) : undefined;
   return {
-    ifIndex,
+    ifIndex: words[1] ?? 0,
     name: attrs.name ?? "",
     mac: attrs.mac === "" ? undefined : attrs.mac,
     mtu: attrs.mtu ?? 0,
@@ -142,18 +142,23 @@ export function decodeLink(payload: Uint8Array): Link {
   };
 }
 
+const within = <T extends Table>(set: AttrSet<T>, inside: Span | undefined): Values<T> | undefined =>
+  inside === undefined ? undefined : set.read(inside.source, inside.at, inside.end);
+
 const quoted = (which: string | number): string => (typeof which === "number" ? `#${which}` : JSON.stringify(which));
 
 /** Asks for one link by name or index; ENODEV when there is none. */
 export function getLink(which: string | number): Request {
   return {
-    operation: `link get ${quoted(which)}`,
+    get operation() {
+      return `link get ${quoted(which)}`;
+    },
     type: RTM_GETLINK,
     flags: 0,
     header: ifinfomsg(0, typeof which === "number" ? which : 0, 0, 0),
     attrs: (writer) =>
       linkAttrs.encode(writer, {
-        ...(typeof which === "string" ? { name: which } : {}),
+        name: typeof which === "string" ? which : undefined,
         extMask: RTEXT_FILTER_SKIP_STATS,
       }),
     set: linkAttrs,
@@ -216,7 +221,9 @@ export interface NewVeth extends VethEnd {
 /** A new veth pair; EEXIST when either name is taken, without saying which. */
 export function addVeth({ name, mac, mtu, txQueueLength, masterIfIndex, up = false, peer }: NewVeth): Request {
   return {
-    operation: `link add ${quoted(name)} type veth peer ${quoted(peer.name)}`,
+    get operation() {
+      return `link add ${quoted(name)} type veth peer ${quoted(peer.name)}`;
+    },
     type: RTM_NEWLINK,
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: ifinfomsg(0, 0, up ? IFF_UP : 0, up ? IFF_UP : 0),
@@ -267,19 +274,18 @@ export interface LinkChange {
 /** Changes a link, all at once. */
 export function setLink(which: string | number, change: LinkChange): Request {
   const { up, promisc, allMulti, mac, mtu, txQueueLength, masterIfIndex, alias, group, vlanFiltering } = change;
-  const named = [
-    [IFF_UP, up],
-    [IFF_PROMISC, promisc],
-    [IFF_ALLMULTI, allMulti],
-  ] as const;
-  const flags = named.reduce((bits, [flag, value]) => (value === true ? bits | flag : bits), 0);
-  const mask = named.reduce((bits, [flag, value]) => (value === undefined ? bits : bits | flag), 0);
+  const flags = (up ? IFF_UP : 0) | (promisc ? IFF_PROMISC : 0) | (allMulti ? IFF_ALLMULTI : 0);
+  const mask =
+    (up === undefined ? 0 : IFF_UP) |
+    (promisc === undefined ? 0 : IFF_PROMISC) |
+    (allMulti === undefined ? 0 : IFF_ALLMULTI);
   const info =
     vlanFiltering === undefined ? undefined : { kind: "bridge", data: { vlanFiltering: vlanFiltering ? 1 : 0 } };
   return {
-    operation: `link set ${quoted(which)} ${Object.entries(change)
-      .map(([key, value]) => `${key} ${value}`)
-      .join(" ")}`,
+    get operation() {
+      const changes = Object.entries(change).map(([key, value]) => `${key} ${value}`);
+      return `link set ${quoted(which)} ${changes.join(" ")}`;
+    },
     type: RTM_NEWLINK,
     flags: NLM_F_ACK,
     header: ifinfomsg(0, typeof which === "number" ? which : 0, flags, mask),

@@ -99,7 +99,9 @@ export function rtmsg({
   flags = 0,
 }: Rtmsg): (writer: Writer) => void {
   return (writer) => {
-    for (const byte of [family, dstLength, 0, 0, table, protocol, scope, type]) writer.u8(byte);
+    // u8 family, dst_len, src_len, tos, table, protocol, scope, type
+    writer.u32(family | (dstLength << 8));
+    writer.u32(table | (protocol << 8) | (scope << 16) | (type << 24));
     writer.u32(flags);
   };
 }
@@ -119,7 +121,9 @@ export function addRoute(route: NewRoute): Request {
   } = route;
   const metrics = mtu === undefined && advmss === undefined ? undefined : { mtu, advmss };
   return {
-    operation: `route add ${formatPrefix(dst)}${gw === undefined ? "" : ` via ${formatIp(gw)}`} dev #${ifIndex}`,
+    get operation() {
+      return `route add ${formatPrefix(dst)}${gw === undefined ? "" : ` via ${formatIp(gw)}`} dev #${ifIndex}`;
+    },
     type: RTM_NEWROUTE,
     flags: NLM_F_ACK | NLM_F_CREATE,
     header: rtmsg({
@@ -159,10 +163,17 @@ export function listRoutes(family: Family): Request {
 export function decodeRoute(payload: Uint8Array, family: Family): Route | undefined {
   if (payload.length < rtmsgBytes) throw new WireError(`rtmsg: want ${rtmsgBytes} bytes, got ${payload.length}`);
   const source = sourceOf(payload);
-  const [rtFamily, length = 0, , , table = 0, protocol = 0, scope = 0, type] = payload;
-  if (rtFamily !== addressFamily(family) || type !== RTN_UNICAST || ((source.words[2] ?? 0) & RTM_F_CLONED) !== 0)
+  if (
+    payload[0] !== addressFamily(family) ||
+    payload[7] !== RTN_UNICAST ||
+    ((source.words[2] ?? 0) & RTM_F_CLONED) !== 0
+  )
     return undefined;
   const attrs = heardRouteAttrs.read(source, rtmsgBytes, payload.length);
+  const length = payload[1] ?? 0;
+  const table = payload[4] ?? 0;
+  const protocol = payload[5] ?? 0;
+  const scope = payload[6] ?? 0;
   const dst = attrs.dst === undefined ? { family, value: 0n } : ipFromBytes(attrs.dst);
   if (dst === undefined) return undefined;
   return {

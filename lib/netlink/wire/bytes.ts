@@ -18,14 +18,15 @@ export function sourceOf(bytes: Uint8Array): Source {
 
 /** The text between two places; names are ASCII but for whatever somebody else chose to call a link. */
 export function textIn(bytes: Uint8Array, at: number, end: number): string {
-  let text = "";
-  for (let each = at; each < end; each++) {
-    const byte = bytes[each] ?? 0;
-    if (byte >= 0x80) return utf8Text(bytes.subarray(at, end));
-    text += String.fromCharCode(byte);
-  }
-  return text;
+  const part = bytes.subarray(at, end);
+  if (part.length > atOnce) return utf8Text(part);
+  const text = String.fromCharCode.apply(null, part as unknown as number[]);
+  return beyondAscii.test(text) ? utf8Text(part) : text;
 }
+
+/** So many characters are made in one go; no name is as long. */
+const atOnce = 4096;
+const beyondAscii = /[\u0080-\u00ff]/;
 
 /** As many bytes hold a whole word, wherever they begin. */
 const holdsWord = 7;
@@ -76,6 +77,12 @@ export class Writer {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Begins anew, with the same buffer. */
+  clear(): void {
+    this.#bytes.fill(0, 0, this.#length);
+    this.#length = 0;
+  }
+
   /** Makes room for `count` zero bytes and returns where they begin. */
   skip(count: number): number {
     const at = this.#length;
@@ -103,6 +110,16 @@ export class Writer {
   /** A word, at a multiple of four. */
   u32(value: number): void {
     this.setU32(this.skip(4), value);
+  }
+
+  /** Ends the attribute that began at byte `at` with room for its header (struct nlattr): writes that, and pads. */
+  endAttribute(at: number, type: number): void {
+    const length = this.#length - at;
+    if (length > 0xffff)
+      throw new RangeError(`attribute ${type & 0x7fff}: ${length} bytes, may have ${0xffff}; send less at once`);
+    this.#words[at >>> 2] = length | (type << 16);
+    const over = length & 3;
+    if (over !== 0) this.skip(4 - over);
   }
 
   /** Overwrites a word, at a multiple of four. */

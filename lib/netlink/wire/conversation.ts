@@ -33,7 +33,7 @@ const refusedWaitMs = 10;
 
 /** One thing to ask of the kernel. */
 export interface Request {
-  /** For errors, as `ip` would say it: `link add "cni0"`. */
+  /** For errors, as `ip` would say it: `link add "cni0"`. Where that is long it is put together when it is asked for. */
   readonly operation: string;
   readonly type: number;
   /** Beside NLM_F_REQUEST: NLM_F_ACK for a change, NLM_F_DUMP for a list, none for a single reply. */
@@ -70,7 +70,8 @@ export function parseFrames(datagram: Uint8Array, content = true): Frame[] {
     const typeAndFlags = words[word + 1] ?? 0;
     if (at + headerBytes > bytes.length || length < headerBytes || at + length > bytes.length)
       throw new WireError(`netlink message at byte ${at} claims ${length} of ${bytes.length - at} bytes`);
-    const [type, flags] = [typeAndFlags & 0xffff, typeAndFlags >>> 16];
+    const type = typeAndFlags & 0xffff;
+    const flags = typeAndFlags >>> 16;
     if (content || type < NLMSG_MIN_TYPE || (flags & NLM_F_DUMP_INTR) !== 0)
       frames.push({
         type,
@@ -94,6 +95,7 @@ interface Sent {
 
 export class Conversation {
   readonly #socket: NetlinkSocket;
+  readonly #writer = new Writer();
   #sequence = 0;
 
   constructor(socket: NetlinkSocket) {
@@ -131,22 +133,33 @@ export class Conversation {
     return this.#ask(requests).refusals;
   }
 
+  /** Of changes only the last is acked: the kernel answers in order, and a refusal comes without being asked for. */
   #ask(requests: readonly Request[]): { replies: (Message | undefined)[]; refusals: NetlinkError[] } {
-    const { bytes, sent } = this.#compose(requests);
-    const replies: (Message | undefined)[] = requests.map(() => undefined);
+    const lastAck = lastAckOf(requests);
+    const { bytes, sent } = this.#compose(requests, lastAck);
+    const first = sent[0]?.sequence ?? 0;
+    const replies: (Message | undefined)[] = [];
+    let open = 0;
+    for (let at = 0; at < sent.length; at++) {
+      replies.push(undefined);
+      if (at === lastAck || !isChange(sent[at])) open++;
+    }
     this.#socket.send(bytes);
     const refusals: NetlinkError[] = [];
-    for (let open = requests.length; open > 0; ) {
-      for (const frame of parseFrames(this.#socket.receive())) {
-        const at = frame.sequence - (sent[0]?.sequence ?? 0);
-        const each = sent[at];
-        if (each === undefined) continue;
+    while (open > 0) {
+      const frames = parseFrames(this.#socket.receive());
+      for (let each = 0; each < frames.length; each++) {
+        const frame = frames[each] as Frame;
+        const at = frame.sequence - first;
+        const asked = sent[at];
+        if (asked === undefined) continue;
         if (frame.type === NLMSG_ERROR) {
-          refusals.push(...[errorOf(frame, each, bytes)].filter((refusal) => refusal !== undefined));
-          open--;
+          const refusal = errorOf(frame, asked, bytes);
+          if (refusal !== undefined) refusals.push(refusal);
+          if (at === lastAck || !isChange(asked)) open--;
         } else {
           replies[at] = frame;
-          if ((each.request.flags & NLM_F_ACK) === 0) open--;
+          if (!isChange(asked)) open--;
         }
       }
     }
@@ -159,9 +172,9 @@ export class Conversation {
    * request that is refused says so by itself, and the first refusal is thrown.
    */
   transact(requests: readonly Request[]): void {
-    const lastAck = requests.findLastIndex(({ flags }) => (flags & NLM_F_ACK) !== 0);
+    const lastAck = lastAckOf(requests);
     const { bytes, sent } = this.#compose(requests, lastAck);
-    const [frame] = sent;
+    const frame = sent[0];
     const last = sent[lastAck];
     if (frame === undefined || last === undefined) throw new TypeError("a transaction has a frame and an ack");
     this.#socket.send(bytes);
@@ -222,8 +235,8 @@ export class Conversation {
     request: Request,
     matters: (datagram: Uint8Array) => boolean = () => true,
   ): { messages: Message[]; interrupted: boolean } {
-    const { bytes, sent } = this.#compose([request]);
-    const [only] = sent;
+    const { bytes, sent } = this.#compose([request], -1);
+    const only = sent[0];
     this.#socket.send(bytes);
     const messages: Message[] = [];
     let interrupted = false;
@@ -242,32 +255,46 @@ export class Conversation {
     }
   }
 
-  /** `onlyAck`: the one that asks for an ack, where the others shall not. */
-  #compose(requests: readonly Request[], onlyAck?: number): { bytes: Uint8Array; sent: Sent[] } {
-    const writer = new Writer();
-    const sent = requests.map((request, at): Sent => {
-      const flags = onlyAck === undefined || at === onlyAck ? request.flags : request.flags & ~NLM_F_ACK;
+  /** `acked`: of the changes the only one that asks for an ack. The bytes are valid until the next request. */
+  #compose(requests: readonly Request[], acked: number): { bytes: Uint8Array; sent: Sent[] } {
+    const writer = this.#writer;
+    writer.clear();
+    const sent: Sent[] = [];
+    for (let at = 0; at < requests.length; at++) {
+      const request = requests[at] as Request;
+      const flags = at === acked ? request.flags : request.flags & ~NLM_F_ACK;
       const from = writer.skip(headerBytes);
       const sequence = ++this.#sequence;
       request.header(writer);
       const attrsFrom = writer.length;
       request.attrs?.(writer);
-      writer.setU32(from, writer.length - from);
+      const to = writer.length;
+      writer.setU32(from, to - from);
       writer.setU32(from + 4, request.type | ((NLM_F_REQUEST | flags) << 16));
       writer.setU32(from + 8, sequence);
-      return { request, sequence, from, attrsFrom, to: writer.length };
-    });
+      sent.push({ request, sequence, from, attrsFrom, to });
+    }
     return { bytes: writer.bytes(), sent };
   }
+}
+
+const isChange = (sent: Sent | undefined): boolean => sent !== undefined && (sent.request.flags & NLM_F_ACK) !== 0;
+
+/** -1 where none asks for an ack. */
+function lastAckOf(requests: readonly Request[]): number {
+  let at = requests.length - 1;
+  while (at >= 0 && ((requests[at]?.flags ?? 0) & NLM_F_ACK) === 0) at--;
+  return at;
 }
 
 /** The refusal in an NLMSG_ERROR or NLMSG_DONE; undefined when it is an ack. */
 function errorOf(frame: Frame, { request, from, attrsFrom, to }: Sent, bytes: Uint8Array): NetlinkError | undefined {
   const { payload, flags } = frame;
   if (payload.length < 4) throw new WireError(`netlink error of ${payload.length} bytes`);
-  const [code = 0, echoedLength = 0] = sourceOf(payload).words;
-  const errno = -(code | 0);
+  const { words } = sourceOf(payload);
+  const errno = -((words[0] ?? 0) | 0);
   if (errno <= 0) return undefined;
+  const echoedLength = words[1] ?? 0;
   // An error carries the request's header, or the whole request where the kernel did not cap it; then its attributes.
   const echoed =
     frame.type === NLMSG_DONE ? 0 : (flags & NLM_F_CAPPED) !== 0 || payload.length < 8 ? headerBytes : echoedLength;

@@ -2,7 +2,7 @@
 import { ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
 import { macBytes, macFromBytes, type Mac } from "../../ip/mac.ts";
 import { WireError, type AttrSet, type Kind, type Table, type Values } from "./attrs.ts";
-import { textIn } from "./bytes.ts";
+import { textIn, type Source } from "./bytes.ts";
 
 export const u8: Kind<number> = {
   size: 1,
@@ -80,9 +80,8 @@ export const cstring: Kind<string> = {
     writer.u8(0);
   },
   decode({ bytes }, at, end) {
-    let to = at;
-    while (to < end && bytes[to] !== 0) to++;
-    return textIn(bytes, at, to);
+    const zero = bytes.indexOf(0, at);
+    return textIn(bytes, at, zero < 0 || zero > end ? end : zero);
   },
 };
 
@@ -101,6 +100,20 @@ export const ip: Kind<Ip> = {
     if (value === undefined) throw new WireError(`${path}: want 4 or 16 bytes, got ${end - at}`);
     return value;
   },
+};
+
+/** Attributes whose table depends on what is said beside them. */
+export interface Span {
+  readonly source: Source;
+  readonly at: number;
+  readonly end: number;
+}
+
+/** A payload that the table of somebody who knows reads afterwards. */
+export const span: Kind<Span> = {
+  size: 0,
+  encode: (writer, { source, at, end }) => writer.put(source.bytes.subarray(at, end)),
+  decode: (source, at, end) => ({ source, at, end }),
 };
 
 /** A payload that is somebody else's to read. */
