@@ -26,16 +26,25 @@ const request = (
   ...more,
 });
 const next = { pod: "next", container: "f00d" } as const;
+const stale = { pod: "stale", container: "dead" } as const;
 
 const hostLocal = { cniVersion: "1.0.0", name: "net", ipam: { type: "host-local", subnet: "10.244.1.0/24" } };
+const filtering = {
+  ...hostLocal,
+  type: "bridge",
+  bridge: "cni0",
+  isGateway: true,
+  ipMasq: true,
+  ipMasqBackend: "nftables",
+  macspoofchk: true,
+};
 const loopback = { cniVersion: "1.0.0", name: "lo", type: "loopback" };
-const gc = { ...kubeFlannel("1.1.0"), "cni.dev/valid-attachments": [{ containerID: "c0ffee", ifname: "eth0" }] };
 
-/** The calls after it: DEL twice, then the next container. */
-function after(plugin: string, conf: Record<string, unknown>): Pick<Case, "after" | "looks"> {
+/** The calls after it: DEL twice, with the pod's netns or without, then the next container. */
+function after(plugin: string, conf: Record<string, unknown>, pod = "pod"): Pick<Case, "after" | "looks"> {
   const calls = {
-    "first DEL": request("DEL", plugin, conf),
-    "second DEL": request("DEL", plugin, conf),
+    "first DEL": request("DEL", plugin, conf, { pod }),
+    "second DEL": request("DEL", plugin, conf, { pod }),
     "next ADD": request("ADD", plugin, conf, next),
     "next DEL": request("DEL", plugin, conf, next),
   };
@@ -55,6 +64,56 @@ function casesOf(name: string, plugin: string, conf: Record<string, unknown>, if
     { ...add, name: `${name} DEL`, before: added, struck: del, looks },
   ];
 }
+
+/** STATUS, and GC of one attachment of two; both verbs came with 1.1.0. */
+function nodeCasesOf(name: string, plugin: string, conf: Record<string, unknown>): Case[] {
+  const rest = after(plugin, conf);
+  const newest = { ...conf, cniVersion: "1.1.0" };
+  const gc = request("GC", plugin, {
+    ...newest,
+    "cni.dev/valid-attachments": [{ containerID: "c0ffee", ifname: "eth0" }],
+  });
+  return [
+    {
+      ...rest,
+      name: `${name} STATUS`,
+      ifName: "eth0",
+      before: { before: request("ADD", plugin, conf) },
+      struck: request("STATUS", plugin, newest),
+      looks: ["before", ...rest.looks],
+    },
+    {
+      name: `${name} GC`,
+      ifName: "eth0",
+      before: { valid: request("ADD", plugin, conf), before: request("ADD", plugin, conf, stale) },
+      struck: gc,
+      after: { "second GC": gc, ...rest.after },
+      looks: ["before", "second GC", ...rest.looks],
+    },
+  ];
+}
+
+/** An ADD after which the pod's netns is gone for the runtime, and one that the runtime forgot. */
+function casesWithoutNetns(name: string, plugin: string, conf: Record<string, unknown>): Case[] {
+  const add = { ifName: "eth0", before: {}, struck: request("ADD", plugin, conf) };
+  const none = request("GC", plugin, { ...conf, cniVersion: "1.1.0", "cni.dev/valid-attachments": [] }, { pod: "" });
+  return [
+    { ...add, name: `${name} ADD, and a DEL without the netns`, ...after(plugin, conf, "") },
+    {
+      ...add,
+      name: `${name} ADD, and GC instead of DEL`,
+      after: {
+        "first GC": none,
+        "second GC": none,
+        "next ADD": request("ADD", plugin, conf, next),
+        "next DEL": request("DEL", plugin, conf, next),
+      },
+      looks: ["second GC", "next ADD", "next DEL"],
+    },
+  ];
+}
+
+const withRules = (each: Case): Case => ({ ...each, rules: true });
 
 /** Behind bridge, whose attachment stays. */
 function casesBehind(plugin: string, conf: Record<string, unknown>): Case[] {
@@ -86,7 +145,6 @@ const tuning = { ...behind, mtu: 1400, promisc: true, sysctl: { "net.ipv4.conf.I
 const megabits = { ingressRate: 8_000_000, ingressBurst: 1_000_000, egressRate: 8_000_000, egressBurst: 1_000_000 };
 
 const flannel = kubeFlannel("1.0.0");
-const stale = { pod: "stale", container: "dead" } as const;
 const cases: readonly Case[] = [
   ...casesOf("flannel", "flannel", flannel),
   {
@@ -106,45 +164,34 @@ const cases: readonly Case[] = [
   ...casesOf("loopback", "loopback", loopback, "lo"),
   ...casesBehind("tuning", tuning),
   ...casesBehind("bandwidth", { ...behind, ...megabits }),
-  {
-    name: "flannel STATUS",
-    ifName: "eth0",
-    before: { before: request("ADD", "flannel", flannel) },
-    struck: request("STATUS", "flannel", kubeFlannel("1.1.0")),
-    ...after("flannel", flannel),
-    looks: ["before", "second DEL", "next ADD", "next DEL"],
-  },
-  {
-    name: "flannel GC",
-    ifName: "eth0",
-    before: {
-      valid: request("ADD", "flannel", flannel),
-      before: request("ADD", "flannel", flannel, stale),
-    },
-    struck: request("GC", "flannel", gc),
-    after: {
-      "second GC": request("GC", "flannel", gc),
-      ...after("flannel", flannel).after,
-    },
-    looks: ["before", "second GC", "second DEL", "next ADD", "next DEL"],
-  },
+  ...nodeCasesOf("flannel", "flannel", flannel),
+  ...nodeCasesOf("host-local", "host-local", hostLocal),
+  ...casesWithoutNetns("flannel", "flannel", flannel),
+  ...[
+    ...casesOf("bridge with rules", "bridge", filtering),
+    ...nodeCasesOf("bridge with rules", "bridge", filtering),
+    ...casesWithoutNetns("bridge with rules", "bridge", filtering),
+  ].map(withRules),
 ];
 
 describeWith(
-  ["cell", "ip", "strace", "embedded build"],
+  ["cell", "ip", "nft", "strace", "embedded build"],
   all
     ? "every fault, on the embedded engine"
     : `one fault of ${stride}, on the embedded engine (WEFT_ALL_FAULTS=1: every one)`,
   () => {
     test.for(cases)("$name", { timeout: all ? 1_800_000 : 120_000 }, async (each) => {
-      const [good = {}] = await playFaults(each, [undefined], embedded);
-      expect({ exit: good["struck.exit"], said: good["struck.stderr"] }).toEqual({ exit: "0\n", said: "" });
+      // How often the kernel is asked may depend on how fast it is: the run that asked least often is played again.
+      const runs = await playFaults(each, [undefined, undefined, undefined], embedded);
+      const [good = {}] = runs.sort((a, b) => (a.trace ?? "").length - (b.trace ?? "").length);
+      // GC says what it takes away.
+      const said = each.struck.verb === "GC" ? expect.any(String) : "";
+      expect({ exit: good["struck.exit"], said: good["struck.stderr"] }).toEqual({ exit: "0\n", said });
       // What a good run leaves is what every other is held to: nothing, or the other container's.
-      expect(attachmentsIn(good, "second DEL")).toEqual(
-        each.stays === undefined ? [] : attachmentsIn(good, each.stays),
-      );
+      const last = each.looks.includes("second DEL") ? "second DEL" : "second GC";
+      expect(attachmentsIn(good, last)).toEqual(each.stays === undefined ? [] : attachmentsIn(good, each.stays));
       const faults = faultsOf(good.trace ?? "");
-      expect(faults.length).toBeGreaterThan(40);
+      expect(faults.length).toBeGreaterThan(30);
       const chosen = all ? faults : faults.filter((_, at) => at % stride === 0);
       const seen = await playFaults(each, chosen, embedded);
       expect(chosen.flatMap((fault, at) => judge(each, good, seen[at] ?? {}, fault))).toEqual([]);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 
-/** A call of a plugin, in the words of play.sh: verb, netns, container, plugin, configuration, and whose result it has. */
+/** A call of a plugin, in the words of play.sh: verb, pod ("": no netns), container, plugin, configuration, and whose result it has. */
 export interface Request {
   readonly verb: string;
   readonly pod: string;
@@ -24,6 +24,8 @@ export interface Case {
   readonly looks: readonly string[];
   /** The look that the node is like at the end; left out: nothing is there. */
   readonly stays?: string;
+  /** Whether there are packet filter rules to look at. */
+  readonly rules?: boolean;
 }
 
 export interface Fault {
@@ -96,7 +98,7 @@ function options(fault: Fault | undefined): string {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-function script({ ifName, before, struck, after, looks }: Case, bin: string): string {
+function script({ ifName, before, struck, after, looks, rules }: Case, bin: string): string {
   const words = ({ verb, pod, container, plugin, conf, resultOf }: Request) =>
     [verb, pod, container, plugin, JSON.stringify(conf), ...(resultOf === undefined ? [] : [resultOf])]
       .map(quoted)
@@ -105,7 +107,11 @@ function script({ ifName, before, struck, after, looks }: Case, bin: string): st
   const calls = (each: Readonly<Record<string, Request>>) =>
     Object.entries(each).flatMap(([name, request]) => [`call ${quoted(name)} ${words(request)}`, ...look(name)]);
   const pods = new Set([...Object.values(before), struck, ...Object.values(after)].map(({ pod }) => pod));
-  const setUp = [`bin=${quoted(bin)} ifname=${ifName}`, ...[...pods].map((pod) => `pod ${pod}`)];
+  pods.delete("");
+  const setUp = [
+    `bin=${quoted(bin)} ifname=${ifName} rules=${rules === true ? "some" : ""}`,
+    ...[...pods].map((pod) => `pod ${pod}`),
+  ];
   return [...setUp, ...calls(before), `struck ${words(struck)}`, "look struck", ...calls(after), ""].join("\n");
 }
 

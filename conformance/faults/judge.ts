@@ -16,7 +16,10 @@ const addressesOf = ({ addr_info }: Json): string[] =>
     .filter(({ local }) => !String(local).startsWith("fe80:"))
     .map(({ local, prefixlen }) => `${String(local)}/${String(prefixlen)}`);
 
-/** What is there of attachments, one word each: links on the node and in the pods with their addresses, files. */
+/** What of a rule set names an attachment: the comments of masquerading and of macspoofchk, and the latter's chains. */
+const ruleOfAttachment = /comment "(macspoofchk-|[\da-f]{16}-).*?"|chain cni-br-iface-\S+/g;
+
+/** What is there of attachments, one word each: links on the node and in the pods with their addresses, files, rules. */
 export function attachmentsIn(seen: Seen, look: string): string[] {
   const parts = Object.keys(seen).filter((part) => part.startsWith(`${look}.`) && seen[part]?.startsWith("["));
   const links = parts.flatMap((part) =>
@@ -30,7 +33,8 @@ export function attachmentsIn(seen: Seen, look: string): string[] {
     .filter((link) => link.ifname === "lo" && (link.flags as string[]).includes("UP"))
     .map(() => "lo up");
   const files = (seen[`${look}.files`] ?? "").split("\n").filter((path) => path !== "" && !kept.test(path));
-  return [...links, ...loops, ...files].sort();
+  const rules = (seen[`${look}.rules`] ?? "").match(ruleOfAttachment) ?? [];
+  return [...links, ...loops, ...files, ...rules].sort();
 }
 
 function parsed(text: string): Json | undefined {

@@ -16,9 +16,9 @@ pod() {
   pods="$pods $1"
 }
 
-# request VERB NETNS CONTAINER PLUGIN CONF [KEY]: a call to come; with the result kept under KEY.
+# request VERB POD CONTAINER PLUGIN CONF [KEY]: a call to come; with the result kept under KEY. An empty POD is no netns.
 request() {
-  export CNI_COMMAND="$1" CNI_NETNS="/run/netns/$2" CNI_CONTAINERID="$3" CNI_IFNAME="$ifname" CNI_PATH="$bin"
+  export CNI_COMMAND="$1" CNI_NETNS="${2:+/run/netns/$2}" CNI_CONTAINERID="$3" CNI_IFNAME="$ifname" CNI_PATH="$bin"
   plugin=$bin/$4 conf=$5
   [ -z "$6" ] || conf="${conf%\}},\"prevResult\":$(cat "/run/result.$6")}"
 }
@@ -48,11 +48,12 @@ struck() {
   part trace && cat /run/trace >&3
 }
 
-# look NAME: links and addresses everywhere, and the files that plugins keep.
+# look NAME: links and addresses everywhere, the files that plugins keep, and where the case has some, rules.
 look() {
   part "$1.node" && ip -j addr >&3
   for pod in $pods; do part "$1.$pod" && ip -n "$pod" -j addr >&3; done
   part "$1.files" && find /var/lib/cni /run/cni -type f >&3 2>/dev/null
+  [ -z "$rules" ] || { part "$1.rules" && nft list ruleset >&3; }
 }
 
 options=$*
