@@ -1,4 +1,4 @@
-// Every verb of every plugin in every version: a life from before the ADD to after the third DEL.
+// Every verb of every plugin in every version: a life from a DEL before the ADD to after the third DEL.
 import { compareAll } from "./compare.ts";
 import { allVersions, call, hostLocal, kubeBridge, kubeFlannel, kubeSubnet } from "./configs.ts";
 import type { Call, Scenario } from "./scenario.ts";
@@ -18,15 +18,16 @@ function life(plugin: string, conf: Conf, more: Partial<Call> = {}, goConf: Conf
       ...plain(verb),
       ...(plugin === "flannel" ? { goAs: "host-local" } : {}),
     })),
-    after("CHECK", 5, {
+    plain("DEL"),
+    after("CHECK", 6, {
       says: /Required prevResult missing|Failed to find address|config version does not allow CHECK|loopback interface is down|prevResult/,
     }),
     plain("ADD"),
-    after("CHECK", 5, { says: /config version does not allow CHECK/ }),
-    after("DEL", 5),
-    after("DEL", 5),
+    after("CHECK", 6, { says: /config version does not allow CHECK/ }),
+    after("DEL", 6),
+    after("DEL", 6),
     plain("DEL"),
-    after("CHECK", 5, {
+    after("CHECK", 6, {
       says: /Failed to find address|config version does not allow CHECK|loopback interface is down|not found|no such/i,
     }),
   ];
