@@ -17,6 +17,7 @@ import { execa } from "execa";
 import { buildMark, root } from "./bootstrap.mjs";
 import { definesOf } from "./defines.mjs";
 import { writeImage } from "./image.mjs";
+import { cargoArguments, engineCrates } from "./quickjs.mjs";
 
 const work = join(root, "dist/embedded");
 
@@ -32,11 +33,12 @@ function hasTarget(triple) {
 }
 
 /** Rust's and the C compiler's settings for a target triple. Paths of this machine stay out of the executable. */
-function environmentFor(triple) {
+function environmentFor(triple, crates) {
   const cargoHome = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
   const sysroot = output("rustc", "--print", "sysroot");
   const maps = [
     [root, "weft"],
+    [crates, "cargo"],
     [cargoHome, "cargo"],
     [sysroot, "rust"],
   ];
@@ -49,6 +51,11 @@ function environmentFor(triple) {
   const cflags = [
     "-U_FORTIFY_SOURCE",
     "-D__SANITIZE_ADDRESS__",
+    "-O2",
+    // Not for a library: functions may be inlined, and nothing is looked up in a table. No panic and no error unwinds C.
+    "-fno-pic",
+    "-fno-pie",
+    "-fno-asynchronous-unwind-tables",
     ...maps.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`),
   ];
   const key = triple.replaceAll("-", "_");
@@ -59,6 +66,7 @@ function environmentFor(triple) {
 }
 
 async function cargo(triple, bin, table) {
+  const crates = await engineCrates();
   const args = [
     "build",
     "--release",
@@ -70,9 +78,10 @@ async function cargo(triple, bin, table) {
     triple,
     "--bin",
     bin,
+    ...cargoArguments(crates),
   ];
   await execa("cargo", args, {
-    env: { ...environmentFor(triple), WEFT_TABLE: table },
+    env: { ...environmentFor(triple, crates), WEFT_TABLE: table },
     stdout: "inherit",
     stderr: "inherit",
   });
@@ -110,7 +119,7 @@ function writeTable(directory, bytecode) {
   const main = bytecode === undefined ? "&[]" : `include_bytes!(${JSON.stringify(bytecode)})`;
   const quoted = lastResort.map((part) => JSON.stringify(part)).join(", ");
   // An empty engine takes some 0.25 MB; a module that was run takes four times its bytecode.
-  const imageSize = (288 << 10) + Math.ceil((length * 4.3) / 4096) * 4096;
+  const imageSize = (288 << 10) + Math.ceil((length * 4.5) / 4096) * 4096;
   const lines = [
     `pub const MAIN: &[u8; ${length}] = ${main};`,
     `pub const LAST_RESORT: (&str, &str) = (${quoted});`,

@@ -67,7 +67,24 @@ describeEmbedded("the executable", () => {
       for (const each of [() => getenv("HOME"), () => Math.random()]) {
         try { each(); told.push("nothing"); } catch (error) { told.push(error.message); }
       }
+      const kept = { tree: { leaves: ["1", "2"] }, names: new Map([["first", {}]]) };
       const ends = {
+        // Several times what the limit allows: garbage in circles that pass through what is in the image, whose objects
+        // change all the while.
+        garbage() {
+          for (let turn = 0; turn < 1e6; turn++) {
+            const circle = { kept, name: "name " + (turn % 7) };
+            circle.list = [kept.tree, ends.garbage, circle];
+            kept.names.get("first").last = circle;
+            kept.names.set(circle.name, circle);
+            kept["key" + (turn % 50)] = circle.list;
+            if (turn % 3 === 0) delete kept["key" + (turn % 50)];
+            kept.tree.leaves.push(circle.name);
+            kept.tree.leaves.pop();
+          }
+          const { tree, names } = kept;
+          return tree.leaves.join() === "1,2" && names.size === 8 && names.get("first").last.kept === kept ? 4 : 5;
+        },
         told() { write(1, told.join("; ") + "; " + getenv("HOME")); return 3; },
         recursion() { return 1 + ends.recursion(); },
         memory() { for (const all = []; ; ) all.push("x".repeat(1000) + all.length); },
@@ -89,6 +106,7 @@ describeEmbedded("the executable", () => {
         exitCode: 3,
         stdout: "a module calls the host while it is read: see docs/host.md; not a function; /here",
       });
+      expect(await run("garbage")).toMatchObject({ exitCode: 4, stdout: "" });
       const error = async (end: string, limit?: string) => JSON.parse((await run(end, limit)).stdout);
       for (const kilobytes of ["200", "300", "unlimited"])
         expect(await error("recursion", `ulimit -s ${kilobytes}`)).toMatchObject({

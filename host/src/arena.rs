@@ -14,16 +14,13 @@ use std::ptr::{addr_of_mut, null_mut};
 
 /// Several times what an ADD takes.
 const SIZE: usize = 2 << 20;
-/// A block's size, in front of it; of what is on a page of blocks of one size, in front of them all.
+/// A block's size, in front of it.
 const HEADER: usize = size_of::<usize>();
-/// What `alloc` aligns to, and sizes are multiples of.
-pub const ALIGN: usize = 8;
-/// What `carve` aligns to.
-pub const WIDE: usize = 16;
+/// What blocks are aligned to.
+pub const ALIGN: usize = 16;
 /// Freed blocks up to this size are given out again.
 const SMALL: usize = 512;
 const SIZES: usize = SMALL / ALIGN + 1;
-const PAGE: usize = 4096;
 const FULL: &str = "is full: raise imageSize in build/embedded.mjs";
 
 #[repr(C, align(4096))]
@@ -53,14 +50,14 @@ pub fn rest() -> Rest {
     unsafe { REST }
 }
 
+/// Whether a block is of the image or of AREA. What libc lends lies above all that is linked, on its heap or mapped.
 fn is_ours(block: *mut u8) -> bool {
-    (block as usize).wrapping_sub(addr_of_mut!(AREA) as usize) < SIZE || image::holds(block)
+    (block as usize) < addr_of_mut!(AREA) as usize + SIZE
 }
 
 /// Size of a block of ours.
 unsafe fn size_of_block(block: *mut u8) -> usize {
-    let header = if image::is_on_page(block) { block.map_addr(|address| address & !(PAGE - 1)) } else { block.wrapping_sub(HEADER) };
-    unsafe { *(header as *const usize) }
+    unsafe { *(block.sub(HEADER) as *const usize) }
 }
 
 #[cold]
@@ -76,53 +73,32 @@ unsafe fn beyond(size: usize) -> *mut u8 {
     }
 }
 
-/// A block of at least `size` bytes, aligned to WIDE, that was never used; null where there is no memory.
-pub unsafe fn carve(size: usize) -> *mut u8 {
+/// A block of at least `size` bytes that was never used; null where there is no memory.
+unsafe fn carve(size: usize) -> *mut u8 {
     unsafe {
-        if (REST.end as usize) - (REST.next as usize) < 2 * WIDE + size {
+        if (REST.end as usize) - (REST.next as usize) < 2 * ALIGN + size {
             return beyond(size);
         }
-        let block = REST.next.add(HEADER).map_addr(|address| address.next_multiple_of(WIDE));
+        let block = REST.next.add(HEADER).map_addr(|address| address.next_multiple_of(ALIGN));
         // With the next block's header it ends where that one is aligned.
-        let size = (size + HEADER).next_multiple_of(WIDE) - HEADER;
+        let size = (size + HEADER).next_multiple_of(ALIGN) - HEADER;
         *(block.sub(HEADER) as *mut usize) = size;
         REST.next = block.add(size);
         block
     }
 }
 
-/// Cuts a page of the image into free blocks of one size. What a call writes to are objects of few kinds, a word here and
-/// there; each kind on pages of its own makes fewer pages to copy.
-#[cold]
-unsafe fn cut_page(size: usize) {
-    unsafe {
-        if (REST.end as usize) - (REST.next as usize) < 2 * PAGE {
-            image::must_not_be_building(FULL);
-        }
-        REST.end = REST.end.map_addr(|address| (address - PAGE) & !(PAGE - 1));
-        image::begins_pages_at(REST.end);
-        *(REST.end as *mut usize) = size;
-        for at in (0..(PAGE - HEADER) / size).rev() {
-            dealloc(REST.end.add(HEADER + at * size));
-        }
-    }
-}
-
-/// A block of at least `size` bytes, aligned to ALIGN; null where there is no memory.
+/// A block of at least `size` bytes; null where there is no memory.
 pub unsafe fn alloc(size: usize) -> *mut u8 {
     unsafe {
-        let is_building = image::is_building();
-        // What `carve` would make of it, so that a call finds again what it freed; in the image every byte counts.
-        let size = if is_building { size.max(1).next_multiple_of(ALIGN) } else { (size + HEADER).next_multiple_of(WIDE) - HEADER };
+        // What `carve` would make of it, so that a call finds again what it freed.
+        let size = (size + HEADER).next_multiple_of(ALIGN) - HEADER;
         if size > SMALL {
             return carve(size);
         }
         let free = &mut *addr_of_mut!(FREE[size / ALIGN]);
         if free.is_null() {
-            if !is_building {
-                return carve(size);
-            }
-            cut_page(size);
+            return carve(size);
         }
         let block = *free;
         *free = *(block as *const *mut u8);
@@ -132,7 +108,9 @@ pub unsafe fn alloc(size: usize) -> *mut u8 {
 
 pub unsafe fn dealloc(block: *mut u8) {
     unsafe {
-        if !is_ours(block) {
+        if image::is_frozen(block) {
+            // Objects in its place would be taken for such as are never freed.
+        } else if !is_ours(block) {
             libc::free(block as *mut libc::c_void);
         } else if size_of_block(block) <= SMALL {
             let free = &mut *addr_of_mut!(FREE[size_of_block(block) / ALIGN]);

@@ -13,23 +13,23 @@ use std::ptr::{addr_of_mut, null_mut};
 /// Whole pages, which the build has counted by the bytecode there is to read.
 const SIZE: usize = carried::IMAGE_SIZE;
 const BYTECODE: usize = carried::MAIN.len();
-/// An engine's large blocks take 28 KB, a module that is read but not yet run as much as its bytecode. A tenth is to spare.
-const LOW: usize = (48 << 10) + BYTECODE * 11 / 80 * 8;
-const HIGH: usize = SIZE - 2 * size_of::<usize>() - LOW - BYTECODE;
+const HEAP: usize = SIZE - size_of::<usize>() - BYTECODE;
 
-/// The heap grows from both ends. The bytecode is nothing any more once it is read, so it lies where the heap comes last.
+/// The bytecode is nothing any more once it is read, so it lies where the heap comes last.
 #[repr(C, align(4096))]
 struct Image {
     /// Address of what `make` made, somewhere in the heap; 0 in a blank executable.
     root: usize,
-    /// Where pages of blocks of one size begin; they go to the end.
-    pages: usize,
-    low: [u8; LOW],
+    heap: [u8; HEAP],
     bytecode: [u8; BYTECODE],
-    high: [u8; HIGH],
 }
 #[unsafe(link_section = ".image")]
-static mut IMAGE: Image = Image { root: 0, pages: usize::MAX, low: [0; LOW], bytecode: *carried::MAIN, high: [0; HIGH] };
+static mut IMAGE: Image = Image { root: 0, heap: [0; HEAP], bytecode: *carried::MAIN };
+
+unsafe extern "C" {
+    /// The engine's (host/quickjs.patch): objects below this address are never freed, and using one does not write to it.
+    static mut js_frozen_end: usize;
+}
 
 static mut BUILDING: bool = false;
 
@@ -47,18 +47,9 @@ pub fn is_building() -> bool {
     unsafe { BUILDING }
 }
 
-/// Whether a block is in the image.
-pub fn holds(block: *mut u8) -> bool {
-    (block as usize).wrapping_sub(addr_of_mut!(IMAGE) as usize) < SIZE
-}
-
-pub fn begins_pages_at(page: *mut u8) {
-    unsafe { (*image()).pages = page as usize }
-}
-
-/// Whether a block is on a page of blocks of one size.
-pub fn is_on_page(block: *mut u8) -> bool {
-    holds(block) && unsafe { block as usize > (*image()).pages }
+/// Whether a block is of a heap that the executable came with.
+pub fn is_frozen(block: *mut u8) -> bool {
+    (block as usize) < unsafe { js_frozen_end }
 }
 
 /// Called where memory comes from outside the image, which would be gone at the next start.
@@ -80,15 +71,15 @@ pub fn bytecode() -> &'static [u8] {
 pub fn bytecode_was_read() {
     let place = bytecode().as_ptr_range();
     let rest = arena::rest();
-    if is_building() && (rest.next.cast_const() > place.start || rest.end.cast_const() < place.end) {
-        crate::last_resort("\"the heap image reached the bytecode: move it, or raise imageSize in build/embedded.mjs\"");
+    if is_building() && (rest.next.cast_const() > place.start) {
+        crate::last_resort("\"the heap image reached the bytecode: raise imageSize in build/embedded.mjs\"");
     }
 }
 
 /// Makes the heap. Returns what of the image is not used.
 fn fill<T>(make: fn() -> T) -> Rest {
     unsafe {
-        let room = Rest { next: addr_of_mut!((*image()).low).cast(), end: image().add(1).cast() };
+        let room = Rest { next: addr_of_mut!((*image()).heap).cast(), end: image().add(1).cast() };
         let before = carve_from(room);
         BUILDING = true;
         (*image()).root = Box::into_raw(Box::new(make())) as usize;
@@ -101,6 +92,8 @@ fn fill<T>(make: fn() -> T) -> Rest {
 pub fn root<T>(make: fn() -> T) -> &'static T {
     if is_blank() {
         fill(make);
+    } else {
+        unsafe { js_frozen_end = image().add(1) as usize };
     }
     unsafe { &*((*image()).root as *const T) }
 }

@@ -44,7 +44,6 @@ unsafe impl GlobalAlloc for Patient {
         patiently(|| unsafe {
             match layout.align() {
                 ..=arena::ALIGN => arena::alloc(layout.size()),
-                ..=arena::WIDE => arena::carve(layout.size()),
                 _ => {
                     image::must_not_be_building("has no blocks aligned to more than 16 bytes");
                     System.alloc(layout)
@@ -53,6 +52,6 @@ unsafe impl GlobalAlloc for Patient {
         })
     }
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        unsafe { if layout.align() > arena::WIDE { System.dealloc(block, layout) } else { arena::dealloc(block) } }
+        unsafe { if layout.align() > arena::ALIGN { System.dealloc(block, layout) } else { arena::dealloc(block) } }
     }
 }

@@ -1,0 +1,47 @@
+// The crates of host/Cargo.lock as cargo compiles them: fetched, and the engine's C with host/src/frozen.h in its place.
+import { createHash } from "node:crypto";
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { root } from "./bootstrap.mjs";
+
+const counted = "#define JS_REF_COUNT(p) (js_rc(p)->ref_count)\n";
+
+/** Puts our reference counts into one crate. The lock file vouches for the rest of it; cargo checks no file that is not listed. */
+function patch(crate, frozen) {
+  const file = join(crate, "quickjs/quickjs.c");
+  const [before, after, ...more] = readFileSync(file, "utf8").split(counted);
+  if (after === undefined || more.length > 0) throw new Error(`${file} counts references in another way than it did`);
+  writeFileSync(file, before + frozen + after);
+  const checksums = join(crate, ".cargo-checksum.json");
+  writeFileSync(checksums, JSON.stringify({ ...JSON.parse(readFileSync(checksums, "utf8")), files: {} }));
+}
+
+/** Makes them, once for each state of what they are made from. Returns their directory. */
+export async function engineCrates() {
+  const target = join(root, "host/target");
+  const sources = ["host/Cargo.lock", "host/src/frozen.h", "build/quickjs.mjs"].map((file) =>
+    readFileSync(join(root, file)),
+  );
+  const mark = createHash("sha256").update(Buffer.concat(sources)).digest("hex").slice(0, 16);
+  const crates = join(target, `crates-${mark}`);
+  if (existsSync(crates)) return crates;
+  mkdirSync(target, { recursive: true });
+  for (const old of globSync(join(target, "crates-*"))) rmSync(old, { recursive: true });
+  const made = join(target, `crates-${mark}.${process.pid}`);
+  await execa("cargo", ["vendor", "--quiet", "--locked", "--manifest-path", join(root, "host/Cargo.toml"), made], {
+    stdout: "ignore",
+    stderr: "inherit",
+  });
+  patch(join(made, "rquickjs-sys"), sources[1].toString());
+  renameSync(made, crates);
+  return crates;
+}
+
+/** What tells cargo to take these crates and no others. */
+export const cargoArguments = (crates) => [
+  "--config",
+  'source.crates-io.replace-with="crates"',
+  "--config",
+  `source.crates.directory=${JSON.stringify(crates)}`,
+];

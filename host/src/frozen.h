@@ -1,0 +1,14 @@
+/* How the engine counts references, in place of its own JS_REF_COUNT; build/quickjs.mjs puts this text there.
+
+   What the executable comes with (image.rs) is never freed, so its objects need no counts of their own: one stands for them
+   all. Else reading an object would write to its page, and the kernel would copy the page for each process. The one is so
+   large that it never gets to 0, nor to 1, which would say that nobody else has the object and it may change in place. */
+
+/* All that lies below was there at the start. 0: nothing was. Set by image.rs. */
+uintptr_t js_frozen_end;
+static int js_frozen_ref_count = 1 << 30;
+
+static inline int *js_ref_count(const void *p) {
+    return (uintptr_t)p < js_frozen_end ? &js_frozen_ref_count : &js_rc(p)->ref_count;
+}
+#define JS_REF_COUNT(p) (*js_ref_count(p))
