@@ -16,7 +16,7 @@ import { changesOf, differenceOf, mattersTo, missingText } from "./difference.ts
 import {
   chainRef,
   checkPlace,
-  userdataTestOf,
+  ruleTest,
   type OwnedRules,
   type Plan,
   type PlannedChain,
@@ -118,13 +118,11 @@ export function changesAway(nft: NftSocket, { rules = [], chains = [], ...table 
 }
 
 function owned(nft: NftSocket, ref: ChainRef, { owns, mention }: Omit<OwnedRules, "chain">): bigint[] {
-  const test = userdataTestOf(owns);
+  const isOwn = ruleTest(owns);
   const text = mention === undefined ? undefined : utf8Bytes(mention);
-  const whole = typeof owns === "object" && "whole" in owns ? owns.whole : undefined;
-  const isWhole = (rule: KernelRule | undefined) => rule !== undefined && whole?.(rule) !== false;
   return nft.rule.handles(
     ref,
-    (payload) => test(userdataOf(payload)) && (whole === undefined || isWhole(decodeRule(payload))),
+    (payload) => isOwn(userdataOf(payload), () => decodeRule(payload)),
     text && ((bytes) => includesBytes(bytes, text)),
   );
 }

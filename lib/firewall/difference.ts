@@ -44,7 +44,8 @@ function ownerTest(owns: Owned | undefined): (rule: KernelRule) => boolean {
   if (owns === undefined) return () => false;
   if (owns === "all") return () => true;
   if (ownsByRule(owns)) return ({ exprs }) => targetOf(exprs) === owns.jumpsTo;
-  return ruleTest(owns);
+  const isOwn = ruleTest(owns);
+  return (rule) => isOwn(rule.userdata, () => rule);
 }
 
 export interface Difference {

@@ -30,22 +30,35 @@ export interface Kept {
   readonly line: (line: string) => boolean;
 }
 
-/** Rules that pass a test of their user data, and then one of all that they say. */
+/** Rules by their user data; where that leaves it open (undefined), by all that they say. */
 export interface RuleTest {
-  readonly userdata: UserdataTest;
+  readonly userdata: (data: Uint8Array | undefined) => boolean | undefined;
   readonly whole: (rule: KernelRule) => boolean;
 }
 
 /** Rules by their comments, by what they say, by what they jump to, or all of a chain. */
 export type Owned = CommentPattern | RuleTest | { readonly jumpsTo: string } | "all";
 
-export const userdataTestOf = (owns: CommentPattern | RuleTest): UserdataTest =>
-  typeof owns === "object" && "userdata" in owns ? owns.userdata : commentTest(owns);
+const asRuleTest = (owns: CommentPattern | RuleTest): RuleTest =>
+  typeof owns === "object" && "userdata" in owns ? owns : { userdata: commentTest(owns), whole: () => true };
 
-/** Whether a rule is one of them. */
-export function ruleTest(owns: CommentPattern | RuleTest): (rule: KernelRule) => boolean {
-  const test = userdataTestOf(owns);
-  return (rule) => test(rule.userdata) && (!(typeof owns === "object" && "whole" in owns) || owns.whole(rule));
+/** Whether a rule of such user data may be one of them. */
+export function userdataTestOf(owns: CommentPattern | RuleTest): UserdataTest {
+  const { userdata } = asRuleTest(owns);
+  return (data) => userdata(data) !== false;
+}
+
+/** Whether a rule is one of them. `read` gives what it says, which is only asked for where it matters. */
+export function ruleTest(
+  owns: CommentPattern | RuleTest,
+): (data: Uint8Array | undefined, read: () => KernelRule | undefined) => boolean {
+  const { userdata, whole } = asRuleTest(owns);
+  return (data, read) => {
+    const known = userdata(data);
+    if (known !== undefined) return known;
+    const rule = read();
+    return rule !== undefined && whole(rule);
+  };
 }
 
 export interface PlannedSet {

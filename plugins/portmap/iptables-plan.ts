@@ -85,12 +85,12 @@ function containerRules({ address, mappings, snat, masqAll, externalSetMarkChain
         [{ field: "saddr", is: maskPrefix(address) }],
         ...(ip.family === 4 ? [[{ field: "saddr", is: one(parseIp("127.0.0.1") as Ip) } as const]] : []),
       ];
+  const mark = { jump: externalSetMarkChain ?? setMarkChain };
   return mappingsFor(ip.family, mappings).flatMap(({ protocol, hostPort: port, containerPort, hostIp }) => {
     const reached: Match[] = [
       ...(hostIp === undefined ? [] : [{ field: "daddr", is: one(hostIp) } as const]),
       { field: "dport", is: { protocol, port } },
     ];
-    const mark = { jump: externalSetMarkChain ?? setMarkChain };
     return [
       ...(snat ? marked.map((from) => rule([...from, ...reached], mark)) : []),
       rule(reached, { dnat: { ip, port: containerPort } }),

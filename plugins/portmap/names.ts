@@ -77,10 +77,9 @@ export function rulesOf({ containerId, ifName }: Attachment, isOwn: IsOwn): Rule
     userdata(data) {
       if (!ofContainer(data)) return false;
       const mark = markIn(data);
-      return mark === undefined || ifNameOf(mark) === ifName;
+      return mark === undefined ? undefined : ifNameOf(mark) === ifName;
     },
     whole(rule) {
-      if (markIn(rule.userdata) !== undefined) return true;
       const target = targetIn(rule);
       return target !== undefined && isOwn(target);
     },

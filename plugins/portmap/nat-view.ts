@@ -2,14 +2,16 @@
 // chains behind them do. Read over nfnetlink, or out of iptables-save's lines where only iptables can look.
 import { optionOf, wordsOf, type SavedTable } from "../../lib/firewall/iptables/save.ts";
 import { chainRef } from "../../lib/firewall/plan.ts";
+import { utf8Bytes } from "../../lib/host/utf8.ts";
 import { parseIp, type Family, type Ip } from "../../lib/ip/ip.ts";
 import { comparesMultiport } from "../../lib/netlink/nft/glance.ts";
 import { transportNamed, type Transport } from "../../lib/netlink/nft/match.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
 import { phraseOf } from "../../lib/netlink/nft/phrase.ts";
+import { includesBytes } from "../../lib/netlink/wire/bytes.ts";
 import { isSamePort, type Holder } from "./holder.ts";
 import { mappingsFor, type Mapping } from "./mapping.ts";
-import { entryChain, natTable, ownerIn } from "./names.ts";
+import { entryChain, natTable, ownerIn, setMarkChain } from "./names.ts";
 
 /** A rule that leads packets for some ports to a container's chain, and asks nothing else of them. */
 export interface Entry {
@@ -47,20 +49,26 @@ export function preceding(
   return Array.from(found, ([chain, holder]) => ({ chain, holder }));
 }
 
+const marking = utf8Bytes(`${setMarkChain}\0`);
+
 /** Looks over nfnetlink: one reading of the entry chain, and one of each chain behind it that is asked for. */
 export function kernelView(nft: NftSocket, family: Family): NatView {
-  const read = (chain: string, wanted?: (bytes: Uint8Array) => boolean) =>
-    nft.rule.list(chainRef(natTable(family), chain), wanted, wanted).flatMap((rule) => phraseOf(rule) ?? []);
+  type Test = (bytes: Uint8Array) => boolean;
+  const read = (chain: string, wanted: Test, mention?: Test) =>
+    nft.rule.list(chainRef(natTable(family), chain), wanted, mention).flatMap((rule) => phraseOf(rule) ?? []);
   return {
-    entries: (ports) =>
-      read(entryChain, comparesMultiport(ports)).flatMap(({ match, verdict, comment = "" }): Entry[] => {
+    entries(ports) {
+      const hasPort = comparesMultiport(ports);
+      return read(entryChain, hasPort, hasPort).flatMap(({ match, verdict, comment = "" }): Entry[] => {
         const asked = match.filter(({ field }) => field !== "l4proto");
         const [first, ...others] = asked;
         if (first?.field !== "dports" || first.not === true || others.length > 0) return [];
         return typeof verdict === "object" && "jump" in verdict ? [{ ...first.is, chain: verdict.jump, comment }] : [];
-      }),
+      });
+    },
     targets: (chain) =>
-      read(chain).flatMap(({ match, verdict }) => {
+      // Of three rules for a port two only mark its packets.
+      read(chain, (bytes) => !includesBytes(bytes, marking)).flatMap(({ match, verdict }) => {
         const port = match.find(({ field }) => field === "dport");
         if (typeof verdict !== "object" || !("dnat" in verdict) || port?.field !== "dport") return [];
         const host = match.find(({ field }) => field === "daddr");

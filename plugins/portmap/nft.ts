@@ -1,6 +1,6 @@
 // The nftables backend: makes the rules of an attachment, compares, and takes them away, over nfnetlink and without nft.
 import { changesAway, changesFor, compare } from "../../lib/firewall/apply.ts";
-import { chainRef, ruleTest, type RuleTest } from "../../lib/firewall/plan.ts";
+import { chainRef, ruleTest, userdataTestOf, type RuleTest } from "../../lib/firewall/plan.ts";
 import { utf8Bytes } from "../../lib/host/utf8.ts";
 import { bitsOf, type Family } from "../../lib/ip/ip.ts";
 import { comparesPort } from "../../lib/netlink/nft/glance.ts";
@@ -33,8 +33,13 @@ export function ensureNft(nft: NftSocket, wishes: readonly NftWish[], goes: Judg
   nft.update(() => wishes.flatMap((wish) => changesOf(nft, wish, goes)));
 }
 
+function oursTest({ attachment, isOwn }: NftWish): (rule: KernelRule) => boolean {
+  const test = ruleTest(rulesOf(attachment, isOwn));
+  return (rule) => test(rule.userdata, () => rule);
+}
+
 function changesOf(nft: NftSocket, wish: NftWish, goes: Judgement): Request[] {
-  const isOurs = ruleTest(rulesOf(wish.attachment, wish.isOwn));
+  const isOurs = oursTest(wish);
   const deletions: Request[] = [];
   let known = false;
   const changes = changesFor(nft, nftPlan(asEntriesAre(nft, wish)), (ref) => {
@@ -65,23 +70,21 @@ function asEntriesAre(nft: NftSocket, wish: NftWish): NftWish {
 
 /** The rules that are ours, and those of other mappings of our ports. */
 function mappingsSeen(nft: NftSocket, { attachment, isOwn, address, mappings }: NftWish): KernelRule[] {
-  const { userdata: isOurs } = rulesOf(attachment, isOwn);
+  const mayBeOurs = userdataTestOf(rulesOf(attachment, isOwn));
   const hasPort = comparesPort(mappings.map(({ hostPort }) => hostPort));
   const id = utf8Bytes(attachment.containerId);
   const ref = chainRef(tableOf(address.family), hostports);
   return nft.rule.list(
     ref,
-    (message) => hasPort(message) || isOurs(userdataOf(message)),
+    (message) => hasPort(message) || mayBeOurs(userdataOf(message)),
     (bytes) => hasPort(bytes) || includesBytes(bytes, id),
   );
 }
 
 /** Mappings of others that packets for ours meet first. */
-function preceding(
-  seen: readonly KernelRule[],
-  { attachment, isOwn, address, mappings, conditions }: NftWish,
-): { readonly holder: Holder; readonly handle: bigint }[] {
-  const isOurs = ruleTest(rulesOf(attachment, isOwn));
+function preceding(seen: readonly KernelRule[], wish: NftWish): { readonly holder: Holder; readonly handle: bigint }[] {
+  const { attachment, address, mappings, conditions } = wish;
+  const isOurs = oursTest(wish);
   // There may be thousands of both.
   const byPort = new Map<number, { rule: KernelRule; ours: boolean; holder: Holder; condition: string }[]>();
   for (const rule of seen) {

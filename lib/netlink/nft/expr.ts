@@ -2,6 +2,7 @@
 // linux/netfilter/nf_tables.h for those that our rules are made of; any other keeps its bytes, so that a rule of somebody
 // else's is read whole. Numbers are in network order, data as in the packet.
 import { attrSet, type AttrSet, type Infer, type Kind, type Table } from "../wire/attrs.ts";
+import type { Writer } from "../wire/bytes.ts";
 import { be32, be64, beI32, blob, cstring, nest, u8 } from "../wire/kinds.ts";
 
 const nested = { flagged: true } as const;
@@ -88,13 +89,61 @@ const named = new Map(
 );
 const foreign = attrSet("NFTA_EXPR", { name: [1, cstring], data: [2, { ...blob, flagged: true }] });
 
+/**
+ * Expressions as they were written last, by all that is in them but the bytes at their end: hundreds of rules are made of the
+ * same few, and to put another port in is a tenth of the work of writing one.
+ */
+const written = new Map<string, Uint8Array>();
+/** The same of those that rules share as one object, which say the same to the last byte. */
+const shared = new WeakMap<Known, Uint8Array>();
+
+/** What tells an expression from others of its kind, and the bytes at its end; no key where it has bytes elsewhere. */
+function shapeOf({ name, data }: Known): { readonly key?: string; readonly last?: Uint8Array | undefined } {
+  switch (name) {
+    case "bitwise":
+      return {};
+    case "cmp":
+      return { key: `cmp ${data.sreg} ${data.op} ${data.data?.value?.length}`, last: data.data?.value };
+    case "immediate": {
+      const { value, verdict } = data.data ?? {};
+      return { key: `immediate ${data.dreg} ${value?.length} ${verdict?.code} ${verdict?.chain}`, last: value };
+    }
+    case "match":
+    case "target":
+      return { key: `${name} ${data.rev} ${data.info?.length} ${data.name}`, last: data.info };
+    default:
+      return { key: `${name} ${Object.entries(data).join(" ")}` };
+  }
+}
+
+function encodeKnown(writer: Writer, value: Known): void {
+  const same = shared.get(value);
+  if (same !== undefined) {
+    writer.put(same);
+    return;
+  }
+  const { key, last } = shapeOf(value);
+  const like = key === undefined ? undefined : written.get(key);
+  if (like !== undefined) {
+    if (last !== undefined) like.set(last, like.length - ((last.length + 3) & ~3));
+    writer.put(like);
+    return;
+  }
+  const at = writer.length;
+  named.get(value.name)?.encode(writer, value);
+  if (key === undefined) return;
+  const bytes = writer.bytes().slice(at);
+  written.set(key, bytes);
+  if (last === undefined) shared.set(value, bytes);
+}
+
 /** NFTA_EXPR_NAME and NFTA_EXPR_DATA, whose table the name decides. */
 export const expr: Kind<Expr> = {
   size: 0,
   flagged: true,
   encode(writer, value) {
-    if (value.name === "foreign") return foreign.encode(writer, { name: value.of, data: value.bytes });
-    named.get(value.name)?.encode(writer, value);
+    if (value.name === "foreign") foreign.encode(writer, { name: value.of, data: value.bytes });
+    else encodeKnown(writer, value);
   },
   decode(source, at, end) {
     const { name = "", data: bytes = new Uint8Array(0) } = heard.read(source, at, end);

@@ -84,6 +84,11 @@ const loads = {
   etherSaddr: ["payload", 0, 6, 6],
   fibDaddrType: ["fib", 3, 2],
 } as const satisfies Partial<Record<FieldName, Load>>;
+/** The same as text. */
+const loadTexts = Object.fromEntries(Object.entries(loads).map(([field, load]) => [field, load.join(" ")])) as Record<
+  keyof typeof loads,
+  string
+>;
 
 /** Where addresses stand in struct iphdr and struct ipv6hdr. */
 const addressAt = { 4: { saddr: 12, daddr: 16 }, 6: { saddr: 8, daddr: 24 } } as const;
@@ -180,44 +185,44 @@ export function matchOf({ load, mask, bytes, equal }: Test, before: readonly Mat
   const one = bytes.length === 1 && mask === undefined;
   const four = bytes.length === 4;
   switch (load.join(" ")) {
-    case loads.nfproto.join(" "): {
+    case loadTexts.nfproto: {
       const is = nameOf(nfprotos, one ? first : undefined);
       return is && { field: "nfproto", is, ...not };
     }
-    case loads.l4proto.join(" "): {
+    case loadTexts.l4proto: {
       const is = nameOf(transports, one ? first : undefined);
       return is && { field: "l4proto", is, ...not };
     }
-    case loads.iifname.join(" "):
-    case loads.oifname.join(" "): {
+    case loadTexts.iifname:
+    case loadTexts.oifname: {
       // Shorter than a whole name is the beginning of many.
       const end = bytes.indexOf(0);
       if (mask !== undefined || end < 1 || (bytes.length !== 16 && bytes.length !== end + 1)) return undefined;
       const field = load[1] === loads.iifname[1] ? "iifname" : "oifname";
       return { field, is: textIn(bytes, 0, end), ...not };
     }
-    case loads.mark.join(" "):
-    case loads.ctMark.join(" "): {
+    case loadTexts.mark:
+    case loadTexts.ctMark: {
       if (!four) return undefined;
       const is = mask === undefined ? { value: wordIn(bytes) } : { value: wordIn(bytes), mask: wordIn(mask) };
       return { field: load[0] === "ct" ? "ctMark" : "mark", is, ...not };
     }
-    case loads.ctState.join(" "): {
+    case loadTexts.ctState: {
       if (!four || mask === undefined || wordIn(bytes) !== 0) return undefined;
       const names = Object.keys(ctStates) as CtState[];
       const is = names.filter((name) => (wordIn(mask) & ctStates[name]) !== 0);
       if (is.reduce((all, name) => all | ctStates[name], 0) !== wordIn(mask)) return undefined;
       return { field: "ctState", is, ...(equal ? { not: true } : {}) };
     }
-    case loads.dport.join(" "): {
+    case loadTexts.dport: {
       const protocol = before.findLast((each) => each.field === "l4proto" && each.not !== true)?.is as Transport;
       if (mask !== undefined || bytes.length !== 2 || protocol === undefined) return undefined;
       return { field: "dport", is: { protocol, port: (bytes[0] ?? 0) * 256 + (bytes[1] ?? 0) }, ...not };
     }
-    case loads.etherSaddr.join(" "):
+    case loadTexts.etherSaddr:
       if (mask !== undefined || bytes.length !== 6) return undefined;
       return { field: "etherSaddr", is: macFromBytes(bytes), ...not };
-    case loads.fibDaddrType.join(" "): {
+    case loadTexts.fibDaddrType: {
       const is = nameOf(addressTypes, four && mask === undefined ? wordIn(bytes) : undefined);
       return is && { field: "fibDaddrType", is, ...not };
     }

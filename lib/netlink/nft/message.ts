@@ -42,11 +42,13 @@ export interface ChainRef extends TableRef {
 }
 
 export function nfgenmsg(family: number, resId = 0): (writer: Writer) => void {
-  return (writer) => {
-    // u8 family, u8 version, be16 resource id
-    writer.u32(family | ((resId & 0xff) << 24) | ((resId >>> 8) << 16));
-  };
+  // u8 family, u8 version, be16 resource id
+  const word = family | ((resId & 0xff) << 24) | ((resId >>> 8) << 16);
+  return (writer) => writer.u32(word);
 }
+
+/** Of requests about tables of a family, or of all. */
+const headers = new Map([0, ...Object.values(familyNumbers)].map((number) => [number, nfgenmsg(number)]));
 
 export interface NftRequest {
   /** As nft would say it: `add chain inet t "c"`. */
@@ -54,31 +56,31 @@ export interface NftRequest {
   readonly message: keyof typeof messages;
   /** undefined asks for all families. */
   readonly family: NftFamily | undefined;
-  readonly flags: number;
   readonly attrs?: (writer: Writer) => void;
   readonly set?: AttrSet<AttrTable>;
 }
 
-function request({ operation, message, family, flags, attrs, set }: NftRequest): Request {
-  return {
+function request({ operation, message, family, attrs, set }: NftRequest, flags: number): Request {
+  const number = family === undefined ? 0 : familyNumbers[family];
+  const made: { -readonly [Key in keyof Request]: Request[Key] } = {
     operation: `nft ${operation}`,
     type: (NFNL_SUBSYS_NFTABLES << 8) | messages[message],
     flags,
-    header: nfgenmsg(family === undefined ? 0 : familyNumbers[family]),
-    ...(attrs === undefined ? {} : { attrs }),
-    ...(set === undefined ? {} : { set }),
+    header: headers.get(number) ?? nfgenmsg(number),
   };
+  if (attrs !== undefined) made.attrs = attrs;
+  if (set !== undefined) made.set = set;
+  return made;
 }
 
 /** A change: part of a transaction. `flags` are NLM_F_CREATE and the like. */
-export const change = (what: Omit<NftRequest, "flags">, flags = 0): Request =>
-  request({ ...what, flags: NLM_F_ACK | flags });
+export const change = (what: NftRequest, flags = 0): Request => request(what, NLM_F_ACK | flags);
 
 /** A question whose answer is one object. */
-export const ask = (what: Omit<NftRequest, "flags">): Request => request({ ...what, flags: 0 });
+export const ask = (what: NftRequest): Request => request(what, 0);
 
 /** A question whose answer is a list. */
-export const list = (what: Omit<NftRequest, "flags">): Request => request({ ...what, flags: NLM_F_DUMP });
+export const list = (what: NftRequest): Request => request(what, NLM_F_DUMP);
 
 /** The family of a received message and its attributes; undefined where the family is none that nft has a name for. */
 export function opened(payload: Uint8Array): { family: NftFamily; source: Source } | undefined {

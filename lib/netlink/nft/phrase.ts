@@ -2,7 +2,7 @@
 // compared here, as text that reads like nft's, since the kernel fills in things that nobody asked for.
 //
 // It knows what our own rules are made of. A rule of which it does not understand everything is nobody's equal.
-import { endpointText, ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
+import { endpointText, ipBytes, ipFromBytes, type Family, type Ip } from "../../ip/ip.ts";
 import { verdictCodes, type Expr } from "./expr.ts";
 import {
   assumptionOf,
@@ -63,14 +63,17 @@ export function exprsOf(family: NftFamily, { match, verdict, comment, iptables, 
   const matches = withAssumptions(family, match);
   if (iptables !== true) return [...matches.flatMap((each) => matchExprs(each)), ...verdictExprs(verdict)];
   // What iptables has in options of its own comes first, then its comment, then what takes a module.
+  const modules = matches.map(xtMatch);
   return [
-    ...matches.flatMap((each) => (xtMatch(each) === undefined ? matchExprs(each, iptables) : [])),
+    ...matches.flatMap((each, at) => (modules[at] === undefined ? matchExprs(each, iptables) : [])),
     ...(comment === undefined ? [] : [xtComment(comment)]),
-    ...matches.flatMap((each) => xtMatch(each) ?? []),
-    { name: "counter", data: { bytes: 0n, packets: 0n } },
+    ...modules.filter((each) => each !== undefined),
+    counter,
     ...iptablesVerdict(family, verdict),
   ];
 }
+
+const counter: Expr = { name: "counter", data: { bytes: 0n, packets: 0n } };
 
 function iptablesVerdict(family: NftFamily, verdict: Verdict): Expr[] {
   if (verdict === "masquerade") return [xtMasquerade(family)];
@@ -87,13 +90,17 @@ function withAssumptions(family: NftFamily, match: readonly Match[]): Match[] {
     if (assumed?.field === "nfproto" && family !== "inet") {
       if (family !== (assumed.is === "ipv4" ? "ip" : "ip6"))
         throw new TypeError(`${matchText(each)} in a table of family ${family}: its packets have no such address`);
-    } else if (assumed !== undefined && !all.some((earlier) => matchText(earlier) === matchText(assumed))) {
+    } else if (assumed !== undefined && !all.some((earlier) => isSaid(assumed, earlier))) {
       all.push(assumed);
     }
     all.push(each);
   }
   return all;
 }
+
+/** Whether a match says what another assumes. */
+const isSaid = (assumed: Match, { field, is, not }: Match): boolean =>
+  field === assumed.field && is === assumed.is && not !== true;
 
 function matchExprs(match: Match, iptables = false): Expr[] {
   if (match.field === "saddrIn" || match.field === "daddrIn") {
@@ -122,12 +129,27 @@ function matchExprs(match: Match, iptables = false): Expr[] {
   return [loadExpr(load), ...masked, { name: "cmp", data: { sreg: 1, op, data: { value: bytes } } }];
 }
 
+/** One object for each place that bytes are loaded from: what many rules share is written once. */
+const loaders = new WeakMap<Load, Expr>();
+
 function loadExpr(load: Load): Expr {
+  const made = loaders.get(load) ?? newLoad(load);
+  loaders.set(load, made);
+  return made;
+}
+
+function newLoad(load: Load): Expr {
   const [name, first, second, third] = load;
   if (name === "payload") return { name, data: { dreg: 1, base: first, offset: second, len: third } };
   if (name === "fib") return { name, data: { dreg: 1, result: first, flags: second } };
   return { name, data: { dreg: 1, key: first } };
 }
+
+const dnatTo = (family: Family): Expr => ({
+  name: "nat",
+  data: { type: NFT_NAT_DNAT, family: addressFamilies[family], addrMin: 1, protoMin: 2 },
+});
+const dnats = { 4: dnatTo(4), 6: dnatTo(6) };
 
 function verdictExprs(verdict: Verdict): Expr[] {
   if (verdict === "masquerade") return [{ name: "masq", data: {} }];
@@ -139,7 +161,7 @@ function verdictExprs(verdict: Verdict): Expr[] {
     return [
       { name: "immediate", data: { dreg: 1, data: { value: ipBytes(ip) } } },
       { name: "immediate", data: { dreg: 2, data: { value: portBytes(port) } } },
-      { name: "nat", data: { type: NFT_NAT_DNAT, family: addressFamilies[ip.family], addrMin: 1, protoMin: 2 } },
+      dnats[ip.family],
     ];
   }
   const found =
@@ -275,12 +297,11 @@ function verdictText(verdict: Verdict): string {
  */
 export function phraseText({ match, verdict }: Phrase): string {
   const words = match.flatMap((each, at) => {
-    const text = matchText(each);
-    const assumed = match.slice(at + 1).some((later) => {
-      const assumption = assumptionOf(later);
-      return assumption !== undefined && matchText(assumption) === text;
+    const isAssumed = match.some((later, place) => {
+      const assumed = place > at ? assumptionOf(later) : undefined;
+      return assumed !== undefined && isSaid(assumed, each);
     });
-    return assumed ? [] : [text];
+    return isAssumed ? [] : [matchText(each)];
   });
   return [...words, verdictText(verdict)].join(" ");
 }

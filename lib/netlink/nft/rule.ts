@@ -1,6 +1,7 @@
 // Rules as the kernel has them: NFTA_RULE_* of linux/netfilter/nf_tables.h, a list of expressions in a chain. What
 // expressions mean is phrase.ts's to say.
 import { attrSet } from "../wire/attrs.ts";
+import { Writer } from "../wire/bytes.ts";
 import { NLM_F_CREATE, type Request } from "../wire/conversation.ts";
 import { be32, be64, blob, cstring, many, nest } from "../wire/kinds.ts";
 import { chainName } from "./chain.ts";
@@ -49,22 +50,36 @@ export interface NewRule {
   readonly first?: boolean | undefined;
 }
 
+/** What all requests about the rules of one chain begin with, and its name: made once for hundreds of rules. */
+const beginnings = new WeakMap<ChainRef, { readonly name: string; readonly bytes: Uint8Array }>();
+
+function beginningOf(ref: ChainRef): { readonly name: string; readonly bytes: Uint8Array } {
+  const known = beginnings.get(ref);
+  if (known !== undefined) return known;
+  const writer = new Writer();
+  ruleAttrs.encode(writer, { table: ref.table, chain: ref.chain });
+  const made = { name: chainName(ref), bytes: writer.bytes().slice() };
+  beginnings.set(ref, made);
+  return made;
+}
+
 /** Adds a rule; ENOENT where its chain, or one it jumps to, is missing. */
 export function addRule(ref: ChainRef, { exprs, comment, mark, protocol, before, first = false }: NewRule): Request {
+  const { name, bytes } = beginningOf(ref);
   return change(
     {
-      operation: `add rule ${chainName(ref)}`,
+      operation: `add rule ${name}`,
       message: "newRule",
       family: ref.family,
-      attrs: (writer) =>
+      attrs(writer) {
+        writer.put(bytes);
         ruleAttrs.encode(writer, {
-          table: ref.table,
-          chain: ref.chain,
           compat: protocol === undefined ? undefined : { protocol, flags: 0 },
           position: before,
           exprs: { elem: typeof exprs === "function" ? exprs() : exprs },
-          userdata: ruleData(comment, mark),
-        }),
+          userdata: ruleData({ comment, mark }),
+        });
+      },
       set: ruleAttrs,
     },
     before === undefined && !first ? NLM_F_CREATE | NLM_F_APPEND : NLM_F_CREATE,
@@ -72,14 +87,19 @@ export function addRule(ref: ChainRef, { exprs, comment, mark, protocol, before,
 }
 
 /** Deletes one rule; ENOENT when it is gone. */
-export const delRule = (ref: ChainRef, handle: bigint): Request =>
-  change({
-    operation: `delete rule ${chainName(ref)} handle ${handle}`,
+export function delRule(ref: ChainRef, handle: bigint): Request {
+  const { name, bytes } = beginningOf(ref);
+  return change({
+    operation: `delete rule ${name} handle ${handle}`,
     message: "delRule",
     family: ref.family,
-    attrs: (writer) => ruleAttrs.encode(writer, { table: ref.table, chain: ref.chain, handle }),
+    attrs(writer) {
+      writer.put(bytes);
+      ruleAttrs.encode(writer, { handle });
+    },
     set: ruleAttrs,
   });
+}
 
 /** Deletes all rules of a chain. */
 export const flushChain = (ref: ChainRef): Request =>

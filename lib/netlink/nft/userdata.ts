@@ -24,10 +24,36 @@ export function commentData(comment: string | undefined, type = commentType): Ui
 /** A word of ours beside the comment: nft passes over a type that it has no meaning for, and shows the comment alone. */
 const markType = 0x77;
 
+interface RuleWords {
+  readonly comment: string | undefined;
+  readonly mark: string | undefined;
+}
+
+/** What was made last: a transaction may have hundreds of rules of one owner. */
+let last: RuleWords & { readonly data: Uint8Array | undefined } = {
+  comment: undefined,
+  mark: undefined,
+  data: undefined,
+};
+
 /** The user data of a rule: its comment, and our mark behind it. The kernel keeps 256 bytes. */
-export function ruleData(comment: string | undefined, mark: string | undefined): Uint8Array | undefined {
-  const [said, marked] = [commentData(comment), commentData(mark, markType)];
-  return said === undefined || marked === undefined ? (said ?? marked) : Uint8Array.of(...said, ...marked);
+export function ruleData({ comment, mark }: RuleWords): Uint8Array | undefined {
+  if (comment !== last.comment || mark !== last.mark) {
+    const [said, marked] = [commentData(comment), commentData(mark, markType)];
+    last = {
+      comment,
+      mark,
+      data: said === undefined || marked === undefined ? (said ?? marked) : joined(said, marked),
+    };
+  }
+  return last.data;
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
 }
 
 export const markIn = (data: Uint8Array | undefined): string | undefined => commentIn(data, markType);
