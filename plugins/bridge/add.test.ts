@@ -195,6 +195,17 @@ describeWith(["cell", "ip", "ping"], "bridge ADD: addresses and traffic", () => 
     expect(await on.addrs("eth0", pod)).toContain("fd00:1::5/64");
   });
 
+  test("acceptRa leaves what a container takes from routers as the kernel has it, and CHECK looks at none of it", async () => {
+    const conf = { ...dual, acceptRa: true };
+    const result = await on.add({ netns: pod, conf, ips: dualIps });
+    for (const name of ["accept_ra", "autoconf"]) {
+      expect([name, await on.sysctl(`net/ipv6/conf/eth0/${name}`, pod)]).toEqual([name, "1"]);
+      await on.setSysctl(`net/ipv6/conf/eth0/${name}`, "0", pod);
+    }
+    expect(await on.sysctl("net/ipv6/conf/eth0/ndisc_notify", pod)).toBe("1");
+    await on.check(result, { netns: pod, conf });
+  });
+
   test("neighbours hear at once of an address that has moved", async () => {
     const [old, peer] = [await on.node.container("b"), await on.node.container("c")];
     await on.add({ netns: peer, containerId: "peer", ips: ["10.1.0.9/24 10.1.0.1"] });

@@ -84,7 +84,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   }
   const layer3 = ipam === undefined ? undefined : planLayer3(ipam, conf);
   if (conf.ipMasq || conf.macSpoofCheck) setUpRules(host, request, pair, layer3, undo);
-  if (layer3 !== undefined) configureContainer(host, places, pair.container, layer3, conf.dad);
+  if (layer3 !== undefined) configureContainer(host, places, pair.container, layer3, conf);
   else if (conf.containerUp) bringUp(host, places, pair);
 
   const vlanGateway = layer3 === undefined ? undefined : setUpGateway(host, places, request, bridge, pair, layer3);

@@ -37,6 +37,7 @@ test("what nothing says", () => {
     vlanFiltering: false,
     preserveDefaultVlan: false,
     dad: false,
+    acceptRa: false,
     containerUp: true,
     ipam: undefined,
     dns: undefined,

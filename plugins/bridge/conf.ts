@@ -56,6 +56,8 @@ export interface BridgeConf {
   readonly preserveDefaultVlan: boolean;
   /** IPv6 duplicate address detection stays on. */
   readonly dad: boolean;
+  /** A container with IPv6 from IPAM listens to routers as the kernel would have it. */
+  readonly acceptRa: boolean;
   /** The container's link is brought up. */
   readonly containerUp: boolean;
   /** The IPAM plugin; undefined: the attachment gets no addresses. */
@@ -105,6 +107,7 @@ export function readBridgeConf(
     vlanFiltering: vlan !== 0 || given.vlanTrunk !== undefined,
     preserveDefaultVlan: given.preserveDefaultVlan,
     dad: given.enabledad,
+    acceptRa: given.acceptRa,
     containerUp: !given.disableContainerInterface,
     ipam,
     dns: dns?.nameservers || dns?.search || dns?.options || dns?.domain ? dns : undefined,

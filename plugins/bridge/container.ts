@@ -9,6 +9,7 @@ import { setLink } from "../../lib/netlink/route/link.ts";
 import { addRoute } from "../../lib/netlink/route/route.ts";
 import type { Request } from "../../lib/netlink/wire/conversation.ts";
 import { NetlinkError } from "../../lib/netlink/wire/error.ts";
+import type { BridgeConf } from "./conf.ts";
 import type { ContainerRoute, Layer3 } from "./desired.ts";
 import type { End, Places } from "./pair.ts";
 import { ipv6IsOn, keepsAddresses, linkSettings, settingName } from "./settings.ts";
@@ -28,10 +29,11 @@ export function configureContainer(
   { pod, netns }: Pick<Places, "pod" | "netns">,
   { name, ifIndex }: End,
   { ips, containerRoutes }: Layer3,
-  dad: boolean,
+  conf: Pick<BridgeConf, "dad" | "acceptRa">,
 ): void {
+  const { dad } = conf;
   const v6 = ips.some(({ address }) => address.ip.family === 6);
-  for (const setting of linkSettings(name, { dad, v6 })) writeSetting(host, setting, netns);
+  for (const setting of linkSettings(name, { ...conf, v6 })) writeSetting(host, setting, netns);
   if (v6) prepareIpv6(host, netns, name);
 
   const steps: Step[] = ips.map(({ address }) => ({

@@ -66,7 +66,7 @@ export function expect(
     gateways: conf.isGateway
       ? own.flatMap(({ address, gateway }) => (gateway === undefined ? [] : [{ ip: gateway, length: address.length }]))
       : [],
-    settings: conf.ipam === undefined ? [] : containerSettings(ifName, { dad: conf.dad, v6 }),
+    settings: conf.ipam === undefined ? [] : containerSettings(ifName, { ...conf, v6 }),
     vlans: conf.vlan === undefined && conf.trunk.length === 0 ? undefined : vlanUses(conf),
   };
 }

@@ -73,6 +73,11 @@ export const schema = {
       description: "keep the VLAN a bridge gives every new port, beside those of vlan and vlanTrunk",
     },
     macspoofchk: { type: "boolean", default: false, description: "drop frames with another source address" },
+    acceptRa: {
+      type: "boolean",
+      default: false,
+      description: "with IPv6 from IPAM: take addresses and routes from routers, too, if the kernel's default does",
+    },
     enabledad: { type: "boolean", default: false, description: "IPv6 duplicate address detection in the container" },
     disableContainerInterface: { type: "boolean", default: false, description: "leave the container's link down" },
     portIsolation: { type: "boolean", default: false, description: "isolated ports reach no other isolated port" },

@@ -1,4 +1,5 @@
 // Kernel settings of links that ADD writes and CHECK looks at again.
+import type { BridgeConf } from "./conf.ts";
 
 /** One setting of a link's directory under /proc/sys/net/<family>/conf. */
 export interface Setting {
@@ -21,17 +22,19 @@ export const settingName = ({ family, link, key }: Setting): string => `net/${fa
 /** A link of the node takes no addresses and routes from routers, which any container could play. */
 export const ignoresRouters = (link: string): Setting => setting("ipv6", link, "accept_ra", "0");
 
+/** What a container's settings depend on; `v6`: IPAM gave an IPv6 address. */
+type Given = Pick<BridgeConf, "dad" | "acceptRa"> & { readonly v6: boolean };
+
 /** What makes a container's link better, and an attachment can do without where the kernel lacks it. */
-export function linkSettings(link: string, { dad, v6 }: { readonly dad: boolean; readonly v6: boolean }): Setting[] {
+export function linkSettings(link: string, { dad, acceptRa, v6 }: Given): Setting[] {
   return [
     // Neighbours learn at once who has the address now: see `announce` in add.ts for what makes the kernel speak.
     setting("ipv4", link, "arp_notify", "1"),
     ...(dad ? [setting("ipv6", link, "enhanced_dad", "1")] : []),
     setting("ipv6", link, "accept_dad", dad ? "1" : "0"),
+    ...(v6 ? [setting("ipv6", link, "ndisc_notify", "1")] : []),
     // One that IPAM gave IPv6 has no addresses but IPAM's.
-    ...(v6
-      ? [setting("ipv6", link, "ndisc_notify", "1"), ignoresRouters(link), setting("ipv6", link, "autoconf", "0")]
-      : []),
+    ...(v6 && !acceptRa ? [ignoresRouters(link), setting("ipv6", link, "autoconf", "0")] : []),
   ];
 }
 
@@ -41,8 +44,8 @@ export const ipv6IsOn = (link: string): Setting => setting("ipv6", link, "disabl
 /** Its IPv6 addresses stay when it is taken down. */
 export const keepsAddresses = (link: string): Setting => setting("ipv6", link, "keep_addr_on_down", "1");
 
-/** All that ADD writes for a container's link; `v6`: IPAM gave an IPv6 address. */
-export const containerSettings = (link: string, given: { readonly dad: boolean; readonly v6: boolean }): Setting[] => [
+/** All that ADD writes for a container's link. */
+export const containerSettings = (link: string, given: Given): Setting[] => [
   ...linkSettings(link, given),
   ...(given.v6 ? [ipv6IsOn("lo"), ipv6IsOn(link), keepsAddresses(link)] : []),
 ];
