@@ -135,16 +135,18 @@ export class Reader {
         return value === undefined ? undefined : this.#texts(value, binding);
       }
       case "MemberExpression": {
-        // A step's own words for its failure stand beside the step.
+        // A step's own words for its failure stand beside the step, to be said if it comes to that.
         if (node.property.name !== "failure") return undefined;
         const steps = this.#source.nodes.filter((each) => each.type === "Property" && each.key.name === "failure");
-        return steps.flatMap((each) => this.#texts(each.value, binding) ?? []);
+        return steps.flatMap((each) => this.#returned(each.value)).flatMap((each) => this.#texts(each, binding) ?? []);
       }
       case "CallExpression": {
         if (node.callee.type === "MemberExpression" && node.callee.object.name === "JSON") {
           const given = this.read(node.arguments[0], binding);
           return given.map((each) => joined([literal('"'), each, literal('"')]));
         }
+        if (node.callee.type === "MemberExpression" && node.callee.property.name === "failure")
+          return this.#texts(node.callee, binding);
         const called = node.callee.type === "Identifier" ? this.#source.named(node.callee.name) : undefined;
         if (called === undefined) return undefined;
         const returned = this.#returned(called).map((each) => this.#texts(each, binding));
