@@ -1,5 +1,6 @@
-// The texts of our errors, read out of the source: every `new CniError(...)`, every context that is put in front of one,
+// The texts of our errors, read out of the source: every `new CniError(...)` and `new FirewallError(...)`, every context that is put in front of one,
 // and every reason that stands inside one. Values that only a call knows are placeholders, named as the code names them.
+import { firewallFaults } from "../lib/cni/boundary.ts";
 import { errorCodes, type ErrorKind } from "../lib/cni/error.ts";
 import { joined, literal, placeholder, Reader, type Binding, type Text } from "./source-texts.ts";
 import { Source, type Node } from "./source-tree.ts";
@@ -37,9 +38,11 @@ function bindings(source: Source, node: Node, message: Node): Binding[] {
   );
 }
 
+const faults: Readonly<Record<string, ErrorKind>> = firewallFaults;
+
 function codesOf(kind: Node): number[] {
   if (kind.type === "ConditionalExpression") return [...codesOf(kind.consequent), ...codesOf(kind.alternate)];
-  return kind.type === "Literal" ? [errorCodes[kind.value as ErrorKind]] : [];
+  return kind.type === "Literal" ? [errorCodes[faults[kind.value] ?? (kind.value as ErrorKind)]] : [];
 }
 
 /** All texts of one file. */
@@ -75,7 +78,7 @@ export function errorTexts(code: string, file: string): ErrorText[] {
   }
 
   return source.nodes.flatMap((node): ErrorText[] => {
-    if (node.type === "NewExpression" && node.callee.name === "CniError") return error(node);
+    if (node.type === "NewExpression" && /^(Cni|Firewall)Error$/.test(node.callee.name ?? "")) return error(node);
     if (node.type === "NewExpression" && /(Fault|JsonError)$/.test(node.callee.name ?? ""))
       return reason(node.arguments[0]);
     if (node.type === "CallExpression" && node.callee.name === "inContext" && node.arguments.length === 3)

@@ -1,11 +1,13 @@
 // A container runtime for one plugin in this process: its environment, its configuration, and IPAM plugins that answer
 // what a test wants. The plugin's own code, its delegation and the kernel are real.
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { toCniError } from "../lib/cni/boundary.ts";
 import { callPlugin, readCall } from "../lib/cni/call.ts";
 import { CniError } from "../lib/cni/error.ts";
 import { definePlugin, type AnyPlugin, type Suite } from "../lib/cni/plugin.ts";
 import type { Result, ResultRoute } from "../lib/cni/result.ts";
 import { allVersions } from "../lib/cni/version.ts";
+import { FirewallError } from "../lib/firewall/error.ts";
 import { sys } from "../lib/host/node.ts";
 import type { Sys } from "../lib/host/sys.ts";
 import { parseIp, type Ip } from "../lib/ip/ip.ts";
@@ -147,7 +149,7 @@ export function makeRuntime(node: Pick<TestNode, "host">, plugin: AnyPlugin, ipa
       try {
         await call(asked);
       } catch (error) {
-        if (error instanceof CniError) return error;
+        if (error instanceof CniError || error instanceof FirewallError) return toCniError(error, node.host());
         throw error;
       }
       throw new Error(`${asked.verb} was not refused`);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { testHost } from "../../testing/host.ts";
 import { NotNetnsError, systemError } from "../host/errno.ts";
+import { FirewallError, type FirewallFault } from "../firewall/error.ts";
 import { NetlinkError } from "../netlink/wire/error.ts";
 import { inContext, toCniError } from "./boundary.ts";
 import { CniError, errorCodes } from "./error.ts";
@@ -46,6 +47,14 @@ describe("whatever went wrong is one error object", () => {
   ])("a netlink request refused with %s", (_name, errno, code, details) => {
     const error = new NetlinkError({ operation: 'link add "x"', errno });
     expect(told(error)).toEqual({ code, message: error.message, details, stderr: "" });
+  });
+
+  test.each<[FirewallFault, number]>([
+    ["failed", 999],
+    ["busy", 11],
+  ])("rules that could not be made: %s", (fault, code) => {
+    const error = new FirewallError(fault, "iptables-restore of nat: no", { details: "exit status 2", hint: "h" });
+    expect(told(error)).toEqual({ code, message: error.message, details: "exit status 2; h", stderr: "" });
   });
 
   test("a CniError is what it was", () => {

@@ -1,9 +1,21 @@
 // Where whatever went wrong becomes the one error object of the CNI specification.
 import { isErrno, type SystemError } from "../host/errno.ts";
 import type { Host } from "../host/host.ts";
-import { CniError } from "./error.ts";
+import { CniError, type ErrorKind } from "./error.ts";
 
 const netlinkName = "NetlinkError";
+const firewallName = "FirewallError";
+
+/** What lib/firewall, which knows nothing of CNI, tells of (error.ts there), and what it is here. */
+export const firewallFaults = { failed: "internal", busy: "tryAgainLater" } as const satisfies Record<
+  string,
+  ErrorKind
+>;
+interface FirewallError extends Error {
+  readonly fault: keyof typeof firewallFaults;
+  readonly details: string;
+  readonly hint: string;
+}
 
 /** As the engine throws it; it throws null where there is no memory left to say so in. */
 const isOutOfMemory = (error: unknown): boolean =>
@@ -22,6 +34,10 @@ export function toCniError(error: unknown, host: Host): CniError {
     });
   if (!(error instanceof Error))
     return new CniError("internal", String(error), { hint: "this is a defect in the plugin" });
+  if (error.name === firewallName) {
+    const { fault, message, details, hint } = error as FirewallError;
+    return new CniError(firewallFaults[fault], message, { details, hint, cause: error });
+  }
   const system = error as Partial<SystemError>;
   if (system.errno === undefined) {
     host.log(`${error.name}: ${error.message}\n${error.stack ?? ""}`);

@@ -1,5 +1,5 @@
 // What of nf_tables should be there, as data: a table, its chains, their rules. It knows nothing of why.
-import { CniError } from "../cni/error.ts";
+import { FirewallError } from "./error.ts";
 import type { Base, Chain } from "../netlink/nft/chain.ts";
 import type { ChainRef, TableRef } from "../netlink/nft/message.ts";
 import type { Rule } from "../netlink/nft/phrase.ts";
@@ -104,8 +104,8 @@ function baseText(base: Base | undefined): string {
 export function checkPlace(chain: Chain, want: Base | undefined): void {
   const { base } = chain;
   if (base?.type !== want?.type || base?.hook !== want?.hook || base?.priority !== want?.priority)
-    throw new CniError(
-      "internal",
+    throw new FirewallError(
+      "failed",
       `nft chain ${chain.family} ${chain.table} "${chain.chain}": want ${baseText(want)}, is ${baseText(base)}`,
       { hint: "delete this chain or rename it" },
     );

@@ -1,9 +1,11 @@
 // The iptables backend. Where iptables keeps its rules in nf_tables they are written there in its own form, without a
 // process. Where it does not, or where conditions are in words that only iptables can read, one iptables-save and one
 // iptables-restore for each family do it.
+import { toCniError } from "../../lib/cni/boundary.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import { changesAway, changesFor, compare } from "../../lib/firewall/apply.ts";
 import { isIptablesUsable, openNftIfThere } from "../../lib/firewall/backend.ts";
+import { FirewallError } from "../../lib/firewall/error.ts";
 import { missingLines } from "../../lib/firewall/iptables/ensure.ts";
 import type { Iptables } from "../../lib/firewall/iptables/find.ts";
 import { restore } from "../../lib/firewall/iptables/restore.ts";
@@ -93,7 +95,7 @@ export const iptables: RulesBackend = {
     try {
       needIptables(host, 4);
     } catch (cause) {
-      const { message, details } = cause as CniError;
+      const { message, details } = toCniError(cause, host);
       throw new CniError("unavailable", message, { cause, details });
     }
     if (isIptablesUsable(host)) return;
@@ -165,7 +167,7 @@ function ensureByWords(host: Host, task: Task, judge: Judge): void {
 
 /** Where iptables has stopped at a rule with conditions these are to blame: all else in it is ours. */
 function ofConditions({ conditions, address }: IptablesWish, error: unknown): unknown {
-  if (conditions.length === 0 || !(error instanceof CniError) || !error.details.includes(` is -A ${entryChain} `))
+  if (conditions.length === 0 || !(error instanceof FirewallError) || !error.details.includes(` is -A ${entryChain} `))
     return error;
   const field = `conditionsV${address.ip.family}`;
   return new CniError("invalidConfig", `"${field}" ${JSON.stringify(conditions)}: ${error.message}`, {

@@ -10,7 +10,7 @@ import type { Iptables, IptablesTable } from "./find.ts";
 import { quoted, restore, restoreIfFitting } from "./restore.ts";
 import { deletion, emptyTable, optionOf, saveTable, wordsOf, type SavedTable } from "./save.ts";
 
-/** Adds what is missing of a plan of table `nat` or `filter`; what is there otherwise stays. Throws a CniError. */
+/** Adds what is missing of a plan of table `nat` or `filter`; what is there otherwise stays. Throws a FirewallError. */
 export function ensureByIptables(host: Host, tool: Iptables, plan: Plan): void {
   const table = plan.table as IptablesTable;
   // Mostly nothing of it is there, and then nobody need read the table: that its chain can be made shows it.

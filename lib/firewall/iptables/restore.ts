@@ -12,7 +12,7 @@ export type RestoreLines = Partial<Readonly<Record<IptablesTable, readonly strin
 /** Of iptables: something is there already, or is not there, as the changes want it. */
 const OTHER_PROBLEM = 1;
 
-/** Makes the changes, all or none, and starts no process where there are none. Throws a CniError. */
+/** Makes the changes, all or none, and starts no process where there are none. Throws a FirewallError. */
 export function restore(host: Host, tool: Iptables, lines: RestoreLines): void {
   const { refuse } = attempt(host, tool, lines);
   refuse();

@@ -1,5 +1,5 @@
 // Starting iptables: what it is given, what it says, and what went wrong.
-import { CniError } from "../../cni/error.ts";
+import { FirewallError } from "../error.ts";
 import type { Host } from "../../host/host.ts";
 import type { Family } from "../../ip/ip.ts";
 import { findIptables, iptablesName, type Iptables } from "./find.ts";
@@ -18,17 +18,17 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** The node's iptables for a family. Throws a CniError where there is none. */
+/** The node's iptables for a family. Throws a FirewallError where there is none. */
 export function needIptables(host: Host, family: Family): Iptables {
   const found = findIptables(host, family);
   if (found !== undefined) return found;
-  throw new CniError("internal", `failed to locate iptables: no executable "${iptablesName(family)}" in PATH`, {
+  throw new FirewallError("failed", `failed to locate iptables: no executable "${iptablesName(family)}" in PATH`, {
     details: `PATH is ${JSON.stringify(host.env("PATH") ?? "")}`,
     hint: "install iptables where the runtime's PATH leads, or choose the nftables backend",
   });
 }
 
-/** Runs one of iptables' commands and returns however it ended by itself. Throws a CniError where it did not. */
+/** Runs one of iptables' commands and returns however it ended by itself. Throws a FirewallError where it did not. */
 export function runIptables(
   host: Host,
   tool: Iptables,
@@ -38,13 +38,13 @@ export function runIptables(
   const { path, argv0 } = tool.command(suffix);
   const { status, signal, timedOut, stdout, stderr } = host.exec(path, { argv: [argv0, ...args], stdin, timeoutMs });
   if (status >= 0) return { status, stdout, stderr };
-  throw new CniError(timedOut ? "tryAgainLater" : "internal", `${argv0} was ended by signal ${signal}`, {
+  throw new FirewallError(timedOut ? "busy" : "failed", `${argv0} was ended by signal ${signal}`, {
     details: stderr.trim(),
     hint: timedOut ? `it did not finish within ${timeoutMs / 1000} s; find out what it waited for` : "see who ended it",
   });
 }
 
-/** Throws what iptables said, as a CniError, unless it succeeded. `stdin` is what it may name a line of. */
+/** Throws what iptables said, as a FirewallError, unless it succeeded. `stdin` is what it may name a line of. */
 export function refuseFailure(what: string, { status, stderr }: Ran, stdin = ""): void {
   if (status === 0) return;
   const held = status === RESOURCE_PROBLEM;
@@ -54,7 +54,7 @@ export function refuseFailure(what: string, { status, stderr }: Ran, stdin = "")
     .filter((line) => line !== "" && !/^(# Warning|Try `)/.test(line));
   const [, number = "0"] = /line:? (\d+)/.exec(stderr) ?? [];
   const line = stdin.split("\n")[Number(number) - 1];
-  throw new CniError(held ? "tryAgainLater" : "internal", `${what}: ${said.join(" ") || "it said nothing"}`, {
+  throw new FirewallError(held ? "busy" : "failed", `${what}: ${said.join(" ") || "it said nothing"}`, {
     details: `exit status ${status}${line === undefined ? "" : `, line ${number} is ${line}`}`,
     hint: held
       ? "another program changes these rules just now"

@@ -12,7 +12,7 @@ export interface SavedTable {
 
 export const emptyTable: SavedTable = { chains: new Set(), rules: [] };
 
-/** Asks iptables for a table; the older ones come into being by that. Throws a CniError. */
+/** Asks iptables for a table; the older ones come into being by that. Throws a FirewallError. */
 export function saveTable(host: Host, tool: Iptables, table: IptablesTable): SavedTable {
   const ran = runIptables(host, tool, ["-t", table], { suffix: "save" });
   refuseFailure(`${tool.command("save").argv0} of ${table}`, ran);

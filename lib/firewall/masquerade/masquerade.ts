@@ -1,6 +1,6 @@
 // Masquerading for the addresses of an attachment: made in the backend that is asked for, and taken away from wherever it
 // may be. Whichever of nftables and iptables a node uses by now, and whoever made the rules, their names lead to them.
-import { CniError } from "../../cni/error.ts";
+import { FirewallError } from "../error.ts";
 import type { Host } from "../../host/host.ts";
 import type { Family } from "../../ip/ip.ts";
 import type { Prefix } from "../../ip/prefix.ts";
@@ -25,7 +25,7 @@ export interface Masquerade {
   readonly byIptables: readonly { readonly tool: Iptables; readonly plan: Plan }[];
 }
 
-/** Plans it. Throws a CniError where there is no iptables for the family of an address. */
+/** Plans it. Throws a FirewallError where there is no iptables for the family of an address. */
 export function planMasquerade(host: Host, backend: Backend, owner: Owner, addresses: readonly Prefix[]): Masquerade {
   if (backend === "nftables") return { plans: [nftablesPlan(host, owner, addresses)], byIptables: [] };
   const parts = families
@@ -38,7 +38,7 @@ export function planMasquerade(host: Host, backend: Backend, owner: Owner, addre
   };
 }
 
-/** Makes what goes by way of iptables. Throws a CniError. */
+/** Makes what goes by way of iptables. Throws a FirewallError. */
 export function ensureLegacy(host: Host, { byIptables }: Masquerade): void {
   for (const { tool, plan } of byIptables) ensureByIptables(host, tool, plan);
 }
@@ -62,7 +62,7 @@ function missingIn(host: Host, backend: Backend, owner: Owner, addresses: readon
   try {
     planned = planMasquerade(host, backend, owner, addresses);
   } catch (error) {
-    if (error instanceof CniError) return [error.message];
+    if (error instanceof FirewallError) return [error.message];
     throw error;
   }
   const nft = planned.plans.length === 0 ? undefined : openNftIfThere(host);
@@ -90,7 +90,7 @@ export function masqueradeRemovals(host: Pick<Host, "sha512">, owner: Owner): Re
   ];
 }
 
-/** Takes an owner's chain out of the older tables, where they are in use. Throws a CniError. */
+/** Takes an owner's chain out of the older tables, where they are in use. Throws a FirewallError. */
 export function removeLegacy(host: Host, owner: Owner): void {
   const chain = chainOf(host, owner);
   for (const family of families) {

@@ -45,7 +45,7 @@ function staleChains(host: Host, nft: NftSocket, family: Family, network: string
   return [...jumps.map(({ handle }) => delRule(base, handle)), ...stale.map(delChain)];
 }
 
-/** The same in the older tables, where they are in use. Throws a CniError. */
+/** The same in the older tables, where they are in use. Throws a FirewallError. */
 export function removeStaleLegacy(host: Host, network: string, valid: readonly Owner[]): void {
   const kept = new Set(valid.map((owner) => chainOf(host, owner)));
   const mark = networkComment(network);
