@@ -21,15 +21,32 @@ function writtenBy(blank, runner, env) {
   return { address: stdout.readBigUInt64LE(0), unused: stdout.readBigUInt64LE(8), content: stdout.subarray(16) };
 }
 
-/** Where an address is in an ELF file. elf.h: Elf64_Ehdr, Elf64_Phdr. */
-function offsetOf(address, elf) {
-  const [table, size, count] = [Number(elf.readBigUInt64LE(32)), elf.readUInt16LE(54), elf.readUInt16LE(56)];
-  for (let at = table; at < table + size * count; at += size) {
-    const [offset, start, length] = [8, 16, 32].map((field) => elf.readBigUInt64LE(at + field));
-    const isLoaded = elf.readUInt32LE(at) === 1;
-    if (isLoaded && address >= start && address < start + length) return Number(offset + address - start);
+/**
+ * The executable with the section's content, up to the page where nothing uses it any more: the kernel finds zeros there
+ * as in .bss, which comes next. elf.h: Elf64_Ehdr, Elf64_Phdr, Elf64_Shdr; read and written in this machine's order.
+ */
+function withSection(elf, { address, unused, content }) {
+  const table = (start, size, count) => {
+    const rows = Array.from({ length: elf.readUInt16LE(count) }, (_, row) => row * elf.readUInt16LE(size));
+    return rows.map((row) => elf.subarray(Number(elf.readBigUInt64LE(start)) + row));
+  };
+  const cut = unused - (unused % 4096n);
+  const shrink = (header, field) => header.writeBigUInt64LE(header.readBigUInt64LE(field) - cut, field);
+  const end = address + BigInt(content.length);
+  const segment = table(32, 54, 56).find((header) => {
+    const [start, length] = [16, 32].map((field) => header.readBigUInt64LE(field));
+    return header.readUInt32LE(0) === 1 && start <= address && start + length === end;
+  });
+  if (segment === undefined) throw new Error("the executable's data do not end with the section of its heap image");
+  const at = Number(segment.readBigUInt64LE(8) + address - segment.readBigUInt64LE(16));
+  const after = at + content.length;
+  shrink(segment, 32);
+  for (const section of table(40, 58, 60)) {
+    if (section.readBigUInt64LE(16) === address) shrink(section, 32);
+    else if (section.readBigUInt64LE(24) >= BigInt(after)) shrink(section, 24);
   }
-  throw new Error("the executable has no heap image section");
+  shrink(elf, 40);
+  return Buffer.concat([elf.subarray(0, at), content.subarray(0, content.length - Number(cut)), elf.subarray(after)]);
 }
 
 /**
@@ -38,16 +55,15 @@ function offsetOf(address, elf) {
  * Where the target cannot be run the copy stays blank, which is slower and nothing else.
  */
 export function writeImage(blank, target, executable) {
-  const bytes = readFileSync(blank);
+  let bytes = readFileSync(blank);
   const runner = runnerFor(target);
   if (runner === undefined) {
     console.log(`no qemu-${target} here: each start makes its heap anew, some milliseconds a call`);
   } else {
     const [image, again] = [{}, { PAD: "x".repeat(4000) }].map((env) => writtenBy(blank, runner, env));
     if (!image.content.equals(again.content)) throw new Error("two runs made different heap images: see docs/host.md");
-    image.content.copy(bytes, offsetOf(image.address, bytes));
-    const megabytes = (bytes) => (Number(bytes) / 1e6).toFixed(2);
-    console.log(`a heap image of ${megabytes(image.content.length)} MB, ${megabytes(image.unused)} of them unused`);
+    bytes = withSection(bytes, image);
+    console.log(`a heap image of ${((image.content.length - Number(image.unused)) / 1e6).toFixed(2)} MB`);
   }
   writeFileSync(executable, bytes, { mode: 0o755 });
 }

@@ -15,7 +15,8 @@ use rquickjs::function::Function;
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
 use rquickjs::promise::MaybePromise;
-use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Error, Module, Object, Persistent, Result, Runtime, Value, qjs};
+use rquickjs::object::Filter;
+use rquickjs::{Atom, CatchResultExt, CaughtError, Context, Ctx, Error, Module, Object, Persistent, Result, Runtime, Value, qjs};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -111,9 +112,29 @@ struct Root {
     main: Persistent<Function<'static>>,
 }
 
+/// The engine makes a method of its own objects when it is first asked for. Asked for now, it is in the image.
+fn make_methods<'js>(ctx: &Ctx<'js>) -> Result<()> {
+    let mut objects = Vec::new();
+    for name in ["Array", "JSON", "Map", "Number", "Object", "RegExp", "Set", "String", "Uint8Array"] {
+        let object: Object = ctx.globals().get(name)?;
+        let prototype = object.get::<_, Option<Object>>("prototype")?;
+        objects.extend(prototype.as_ref().and_then(Object::get_prototype));
+        objects.extend(prototype);
+        objects.push(object);
+    }
+    for object in objects {
+        for key in object.own_keys::<Atom>(Filter::new().string().symbol()) {
+            // A getter may refuse the object it stands in.
+            object.get::<_, Value>(key?).catch(ctx).ok();
+        }
+    }
+    Ok(())
+}
+
 fn read_modules<'js>(ctx: &Ctx<'js>) -> Result<Persistent<Function<'static>>> {
     // Every process would draw the same numbers: `random` of the host is for that.
     ctx.globals().get::<_, Object>("Math")?.remove("random")?;
+    make_methods(ctx)?;
     let module = Module::import(ctx, "main.js")?.finish::<Object>()?;
     Ok(Persistent::save(ctx, module.get::<_, Function>("default")?))
 }
