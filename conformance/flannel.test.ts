@@ -88,4 +88,20 @@ const full: Scenario = {
   ],
 };
 
-compareAll("flannel", [...asGo, ...asGosBridge, full]);
+/** What the delegate would get that it must not, and what would be lost on the way to it. */
+const faults: Scenario[] = [
+  [{ delegate: { type: 1 } }, /'delegate' dictionary, if present, must have \(string\) 'type' field/],
+  [{ delegate: { name: "other" } }, /'delegate' dictionary must not have 'name' field, it'll be set by flannel/],
+  [{ delegate: { ipam: {} } }, /'delegate' dictionary must not have 'ipam' field, it'll be set by flannel/],
+  [{ ipam: { routes: "10.0.0.0/8" } }, /failed to parse ipam\.routes/],
+  [{ ipam: { routes: { dst: "10.0.0.0/8" } } }, /failed to parse ipam\.routes/],
+].map(([more, says]) => ({
+  name: `fault: ${JSON.stringify(more)}`,
+  steps: [
+    kubeSubnet,
+    call("ADD", "flannel", kubeFlannel("0.4.0", more as Record<string, unknown>), { says: says as RegExp }),
+    call("DEL", "flannel", kubeFlannel("0.4.0", more as Record<string, unknown>)),
+  ],
+}));
+
+compareAll("flannel", [...asGo, ...asGosBridge, full, ...faults]);

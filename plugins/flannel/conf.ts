@@ -37,6 +37,14 @@ function checkDelegate(delegate: FreeForm): void {
   }
 }
 
+/** What subnet.env's networks are added to; a delegate would never hear of another value. */
+function checkRoutes({ routes = null }: FreeForm): void {
+  if (routes === null || Array.isArray(routes)) return;
+  throw new CniError("invalidConfig", `failed to parse ipam.routes: it must be a list, got ${JSON.stringify(routes)}`, {
+    hint: 'correct "ipam" in the network configuration: "routes": [{ "dst": "10.0.0.0/8" }]',
+  });
+}
+
 function confOf(given: FromSchema<typeof schema>): FlannelConf {
   return {
     subnetFile: given.subnetFile || "/run/flannel/subnet.env",
@@ -53,6 +61,7 @@ export function conf(source: ConfigSource, verb: Verb, _args: string, host: Host
   if (verb === "DEL" || verb === "GC") return forgivingConf(source, host);
   const read = confOf(readConfig(source, schema, validate));
   checkDelegate(read.delegate);
+  checkRoutes(read.ipam);
   return read;
 }
 
