@@ -23,7 +23,7 @@ function writtenBy(blank, runner, env) {
 
 /**
  * The executable with the section's content, up to the page where nothing uses it any more: the kernel finds zeros there
- * as in .bss, which comes next. elf.h: Elf64_Ehdr, Elf64_Phdr, Elf64_Shdr; read and written in this machine's order.
+ * as in .bss, which comes next. elf.h: Elf64_Ehdr, Elf64_Phdr, Elf64_Shdr; little-endian, as every target is.
  */
 function withSection(elf, { address, unused, content }) {
   const table = (start, size, count) => {
