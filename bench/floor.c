@@ -59,12 +59,6 @@ static void write_file(const char *path, int flags, const char *text) {
 	close(fd);
 }
 
-static void sync_directory(const char *path) {
-	int fd = MUST(open(path, O_RDONLY | O_CLOEXEC));
-	MUST(fsync(fd));
-	close(fd);
-}
-
 static int lock_file(const char *path, int mode) {
 	struct stat held, there;
 	int fd = MUST(open(path, O_RDONLY | O_CREAT | O_CLOEXEC, mode));
@@ -248,7 +242,6 @@ static struct in_addr reserve(void) {
 	} while (linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW) && (errno == EEXIST || (fail(__LINE__), 0)));
 	write_file(last, O_CREAT | O_TRUNC, text);
 	close(lock);
-	sync_directory(store);
 	close(file);
 	return ip;
 }
@@ -366,7 +359,6 @@ static void flannel_add(void) {
 	MUST(fsync(fd));
 	close(fd);
 	MUST(rename(temporary, path));
-	sync_directory(saved);
 	bridge_add();
 }
 

@@ -128,18 +128,8 @@ export function save(
 function keep(dataDir: string, path: string, text: string, host: Host): void {
   const file = host.files.prepare(dataDir, text, savedMode);
   try {
-    if (file.publish(path)) syncNew(dataDir, path, host);
-    else host.files.replace(path, text, savedMode);
+    if (!file.publish(path)) host.files.replace(path, text, savedMode);
   } finally {
     file.discard();
-  }
-}
-
-function syncNew(dataDir: string, path: string, host: Host): void {
-  try {
-    host.files.syncDirectory(dataDir);
-  } catch (error) {
-    host.files.remove(path);
-    throw error;
   }
 }

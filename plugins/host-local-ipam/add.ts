@@ -9,7 +9,7 @@ import type { HostLocalConf } from "./conf.ts";
 import { rangeOf, type RangeSet } from "./ranges.ts";
 import { noteAdd } from "./reclaim.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
-import { openStore, type Holding, type LockedStore, type ReservationStore } from "./store.ts";
+import { openStore, type Holding, type LockedStore } from "./store.ts";
 
 /** Reserves one address of each range set for the attachment; all of them or none. */
 export function add({ conf, attachment, network }: AttachmentRequest<HostLocalConf>, host: Host): Result {
@@ -22,7 +22,6 @@ export function add({ conf, attachment, network }: AttachmentRequest<HostLocalCo
     const allocations = store.locked((locked) =>
       allocateAll({ host, network, directory: conf.directory, store: locked }, attachment, conf, reservations),
     );
-    syncOrFree(store, allocations, host);
     return {
       interfaces: [],
       ips: allocations.map(({ ip, range }) => ({
@@ -102,15 +101,5 @@ function freeAll(store: LockedStore, allocations: readonly Allocation[], host: H
     } catch (error) {
       host.log(`host-local: undo: ${(error as Error).message}`);
     }
-  }
-}
-
-/** A reservation that might not survive was not made. */
-function syncOrFree(store: ReservationStore, allocations: readonly Allocation[], host: Host): void {
-  try {
-    store.sync();
-  } catch (error) {
-    store.locked((locked) => freeAll(locked, allocations, host));
-    throw error;
   }
 }

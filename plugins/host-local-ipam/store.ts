@@ -65,8 +65,6 @@ export interface ReservationStore extends StoreView {
    * opened without `create` and has no lock file was never written to by a plugin: then there is nothing to wait for.
    */
   locked<T>(body: (store: LockedStore) => T): T;
-  /** Makes what was reserved survive a power loss. */
-  sync(): void;
 }
 
 /** The store in a directory. Without `create` nothing is ever made: not the directory, not its lock. */
@@ -195,7 +193,5 @@ export function openStore(host: Host, directory: string, { create }: { readonly 
         lock?.release();
       }
     },
-
-    sync: () => files.syncDirectory(directory),
   };
 }
