@@ -23,6 +23,14 @@ export function atLeast(a: string, b: string): boolean {
   return differs < 0 || (left[differs] ?? 0) > (right[differs] ?? 0);
 }
 
+const order: readonly string[] = specVersions;
+
+/** The same, by a look at a list where both are versions that there are. */
+function atLeastKnown(a: string, b: SpecVersion): boolean {
+  const at = order.indexOf(a);
+  return at < 0 ? atLeast(a, b) : at >= order.indexOf(b);
+}
+
 /** The first version that has the verb, for the verbs that came later. */
 const since: Partial<Record<Verb, SpecVersion>> = { CHECK: "0.4.0", STATUS: "1.1.0", GC: "1.1.0" };
 
@@ -30,14 +38,14 @@ const since: Partial<Record<Verb, SpecVersion>> = { CHECK: "0.4.0", STATUS: "1.1
 export function gate(verb: Verb, configVersion: string, supported: readonly SpecVersion[]): SpecVersion {
   const wanted = configVersion === "" ? "0.1.0" : configVersion;
   const first = since[verb];
-  const hint = `set "cniVersion" to one of ${supported.join(", ")}`;
-  if (first !== undefined && !atLeast(wanted, first))
+  if (first !== undefined && !atLeastKnown(wanted, first))
     throw new CniError("incompatibleVersion", `config version does not allow ${verb}`, {
       details: `config is "${configVersion}"`,
       hint: `${verb} came with ${first}`,
     });
-  const found = supported.find((version) => version === wanted);
+  const found = supported[(supported as readonly string[]).indexOf(wanted)];
   if (found !== undefined) return found;
+  const hint = `set "cniVersion" to one of ${supported.join(", ")}`;
   if (first !== undefined && !supported.some((version) => atLeast(version, wanted)))
     throw new CniError("incompatibleVersion", `plugin version does not allow ${verb}`, {
       details: `config is "${configVersion}"`,

@@ -2,11 +2,14 @@
 import { CniError } from "./error.ts";
 
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
-/** Go's unicode.IsSpace. */
-const whiteSpace = /[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+/** What no link's name may have in it; of white space what Go's unicode.IsSpace knows. */
+const notInName = /[/:\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII begins with them
+const beyondAscii = /[^\u0000-\u007f]/;
 const maxIfNameBytes = 15;
 
 function utf8Length(text: string): number {
+  if (!beyondAscii.test(text)) return text.length;
   let length = 0;
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0;
@@ -32,7 +35,7 @@ export function checkIfName(name: string): void {
       `interface name "${name}" should be less than ${maxIfNameBytes + 1} characters`,
     );
   if (name === "." || name === "..") throw fault("interface name is . or ..", `got "${name}"`);
-  if (/[/:]/.test(name) || whiteSpace.test(name))
+  if (notInName.test(name))
     throw fault("interface name contains / or : or whitespace characters", `got ${JSON.stringify(name)}`);
 }
 

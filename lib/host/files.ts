@@ -33,10 +33,10 @@ function directoryOf(path: string): string {
   return slash < 0 ? "." : path.slice(0, slash) || "/";
 }
 
-function statOf([dev, ino, mode, size, mtimeMs]: ReturnType<Sys["stat"]>): FileStat {
-  const type = mode & S_IFMT;
+function statOf(stat: ReturnType<Sys["stat"]>): FileStat {
+  const type = stat[2] & S_IFMT;
   const kind = type === S_IFREG ? "file" : type === S_IFDIR ? "directory" : "other";
-  return { kind, dev, ino, mode: mode & 0o7777, size, mtimeMs };
+  return { kind, dev: stat[0], ino: stat[1], mode: stat[2] & 0o7777, size: stat[3], mtimeMs: stat[4] };
 }
 
 export function filesOver(sys: Sys): Files {

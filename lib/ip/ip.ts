@@ -94,7 +94,11 @@ export function formatIp(ip: Ip): string {
     const value = Number(ip.value);
     return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
   }
-  const groups = Array.from({ length: 8 }, (_, at) => Number((ip.value >> BigInt(112 - 16 * at)) & 0xffffn));
+  const groups: number[] = [];
+  for (let shift = 96n; shift >= 0n; shift -= 32n) {
+    const word = Number((ip.value >> shift) & 0xffffffffn);
+    groups.push(word >>> 16, word & 0xffff);
+  }
   let best = 0;
   let bestLength = 1;
   for (let at = 0; at < 8; at++) {
@@ -102,26 +106,34 @@ export function formatIp(ip: Ip): string {
     while (groups[at + length] === 0) length++;
     if (length > bestLength) [best, bestLength] = [at, length];
   }
-  const text = (part: readonly number[]) => part.map((group) => group.toString(16)).join(":");
-  if (bestLength < 2) return text(groups);
-  return `${text(groups.slice(0, best))}::${text(groups.slice(best + bestLength))}`;
+  if (bestLength < 2) return groupsText(groups, 0, 8);
+  return `${groupsText(groups, 0, best)}::${groupsText(groups, best + bestLength, 8)}`;
+}
+
+function groupsText(groups: readonly number[], from: number, to: number): string {
+  let text = "";
+  for (let at = from; at < to; at++) text += (at === from ? "" : ":") + (groups[at] ?? 0).toString(16);
+  return text;
 }
 
 /** An address with a port, as people and their tools write it: "[fd00::5]:80". */
 export const endpointText = (ip: Ip, port: number): string =>
   ip.family === 4 ? `${formatIp(ip)}:${port}` : `[${formatIp(ip)}]:${port}`;
 
-/** The address of 4 or 16 bytes in network order; undefined for any other length. 16 bytes stay IPv6, mapped or not. */
-export function ipFromBytes(bytes: Uint8Array): Ip | undefined {
-  if (bytes.length === 4) {
-    const value = (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>> 0;
-    return { family: 4, value: BigInt(value) };
-  }
-  if (bytes.length !== 16) return undefined;
+/**
+ * The address of the 4 or 16 bytes between two places, in network order; undefined for any other number of them. 16 bytes
+ * stay IPv6, mapped or not.
+ */
+export function ipFromBytes(bytes: Uint8Array, from = 0, to = bytes.length): Ip | undefined {
+  if (to - from === 4) return { family: 4, value: BigInt(wordAt(bytes, from)) };
+  if (to - from !== 16) return undefined;
   let value = 0n;
-  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
+  for (let at = from; at < to; at += 4) value = (value << 32n) | BigInt(wordAt(bytes, at));
   return { family: 6, value };
 }
+
+const wordAt = (bytes: Uint8Array, at: number): number =>
+  (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
 
 /** 4 or 16 bytes in network order. */
 export function ipBytes(ip: Ip): Uint8Array {

@@ -27,10 +27,10 @@ function digitAt(text: string, at: number): number {
 
 const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-/** "" for no bytes; a hardware address of another length is written the same way. */
-export function macFromBytes(bytes: Uint8Array): Mac {
+/** The MAC between two places. "" for no bytes; a hardware address of another length is written the same way. */
+export function macFromBytes(bytes: Uint8Array, from = 0, to = bytes.length): Mac {
   let text = "";
-  for (let at = 0; at < bytes.length; at++) text += (at === 0 ? "" : ":") + (hexOfByte[bytes[at] ?? 0] ?? "");
+  for (let at = from; at < to; at++) text += (at === from ? "" : ":") + (hexOfByte[bytes[at] ?? 0] ?? "");
   return text;
 }
 

@@ -68,130 +68,145 @@ export interface ReservationStore extends StoreView {
 }
 
 /** The store in a directory. Without `create` nothing is ever made: not the directory, not its lock. */
-export function openStore(host: Host, directory: string, { create }: { readonly create: boolean }): ReservationStore {
-  const { files } = host;
-  const pathOf = (name: string) => `${directory}/${name}`;
-  const lastReservedPath = (rangeSet: number) => pathOf(`last_reserved_ip.${rangeSet}`);
+export const openStore = (host: Host, directory: string, { create }: { readonly create: boolean }): ReservationStore =>
+  new DirectoryStore(host, directory, create);
 
-  function lockIfThere(): FileLock | undefined {
+/** With its lock and without: only whom `locked` calls sees it as a LockedStore. */
+class DirectoryStore implements ReservationStore, LockedStore {
+  readonly #host: Host;
+  readonly #directory: string;
+  readonly #create: boolean;
+
+  constructor(host: Host, directory: string, create: boolean) {
+    this.#host = host;
+    this.#directory = directory;
+    this.#create = create;
+  }
+
+  names(): string[] {
+    return this.#listed(() => this.#host.files.list(this.#directory));
+  }
+
+  /** A fault that passes is none. */
+  holding(name: string): Holding | undefined {
+    const ip = parseIp(name);
+    if (ip === undefined) return undefined;
     try {
-      return takeLock(host, pathOf("lock"), { mode: lockMode, create });
+      return this.#lookAt(name, ip);
     } catch (error) {
-      if (create || !isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+      if (!isBrokenDisk(error)) throw error;
+      return this.#lookAt(name, ip);
+    }
+  }
+
+  holdings(): Holding[] {
+    return this.#holdingsIn(this.names());
+  }
+
+  prepare({ containerId, ifName }: Attachment): PreparedFile {
+    const { files } = this.#host;
+    const make = () => files.prepare(this.#directory, `${containerId}\r\n${ifName}`, fileMode);
+    try {
+      return make();
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+      files.makeDirectory(this.#directory, directoryMode);
+      return make();
+    }
+  }
+
+  locked<T>(body: (store: LockedStore) => T): T {
+    const lock = this.#lockIfThere();
+    try {
+      return body(this);
+    } finally {
+      lock?.release();
+    }
+  }
+
+  reserve(reservation: PreparedFile, ip: Ip): boolean {
+    return reservation.publish(this.#pathOf(formatIp(ip)));
+  }
+
+  lastReserved(rangeSet: number): Ip | undefined {
+    try {
+      return parseIp(this.#host.files.read(this.#lastReservedPath(rangeSet), maxBytes));
+    } catch (error) {
+      if (!isErrno(error, "ENOENT"))
+        this.#host.log(`host-local: ${(error as Error).message}: starting at the beginning of the range`);
       return undefined;
     }
   }
 
-  function lookAt(name: string, ip: Ip): Holding | undefined {
-    const stat = files.stat(pathOf(name));
+  setLastReserved(rangeSet: number, ip: Ip): void {
+    this.#host.files.write(this.#lastReservedPath(rangeSet), formatIp(ip), fileMode);
+  }
+
+  heldBy({ containerId, ifName }: Attachment): Holding[] {
+    const naming = this.#listed(() => this.#host.files.containing(this.#directory, containerId));
+    return this.#holdingsIn(naming).filter(({ owner }) => {
+      const named = namedOwner(owner);
+      return named?.containerId === containerId && (named.ifName ?? ifName) === ifName;
+    });
+  }
+
+  free(name: string): void {
+    this.#host.files.remove(this.#pathOf(name));
+  }
+
+  #pathOf(name: string): string {
+    return `${this.#directory}/${name}`;
+  }
+
+  #lastReservedPath(rangeSet: number): string {
+    return this.#pathOf(`last_reserved_ip.${rangeSet}`);
+  }
+
+  #lockIfThere(): FileLock | undefined {
+    try {
+      return takeLock(this.#host, this.#pathOf("lock"), { mode: lockMode, create: this.#create });
+    } catch (error) {
+      if (this.#create || !isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+      return undefined;
+    }
+  }
+
+  #lookAt(name: string, ip: Ip): Holding | undefined {
+    const { files } = this.#host;
+    const stat = files.stat(this.#pathOf(name));
     if (stat === undefined) return undefined;
     const { kind, size, mtimeMs: writtenMs } = stat;
     if (kind !== "file") return { name, ip, owner: "no file", writtenMs };
     if (size > maxBytes) return { name, ip, owner: "nobody", writtenMs };
     try {
-      return { name, ip, owner: parseOwner(files.read(pathOf(name), maxBytes)), writtenMs };
+      return { name, ip, owner: parseOwner(files.read(this.#pathOf(name), maxBytes)), writtenMs };
     } catch (error) {
       if (isErrno(error, "ENOENT")) return undefined;
       throw error;
     }
   }
 
-  /** A fault that passes is none. */
-  function holdingOf(name: string): Holding | undefined {
-    const ip = parseIp(name);
-    if (ip === undefined) return undefined;
-    try {
-      return lookAt(name, ip);
-    } catch (error) {
-      if (!isBrokenDisk(error)) throw error;
-      return lookAt(name, ip);
-    }
-  }
-
   /** One file that a broken disk does not give back is not the end of the network: it takes its address, and no more. */
-  const holdingsIn = (names: readonly string[]): Holding[] =>
-    names.flatMap((name) => {
+  #holdingsIn(names: readonly string[]): Holding[] {
+    return names.flatMap((name) => {
       try {
-        return holdingOf(name) ?? [];
+        return this.holding(name) ?? [];
       } catch (error) {
         const ip = parseIp(name);
         if (ip === undefined || !isBrokenDisk(error)) throw error;
-        host.log(`host-local: ${error.message}: for whom this file takes its address is not known`);
+        this.#host.log(`host-local: ${error.message}: for whom this file takes its address is not known`);
         return { name, ip, owner: "unreadable" as const, writtenMs: Infinity };
       }
     });
+  }
 
   /** What lists a directory, of one that may not be there. */
-  function listed(list: () => string[]): string[] {
+  #listed(list: () => string[]): string[] {
     try {
       return list();
     } catch (error) {
-      if (!create && isErrno(error, "ENOENT", "ENOTDIR")) return [];
+      if (!this.#create && isErrno(error, "ENOENT", "ENOTDIR")) return [];
       throw error;
     }
   }
-
-  const names = () => listed(() => files.list(directory));
-
-  const view: StoreView = {
-    names,
-    holding: holdingOf,
-    holdings: () => holdingsIn(names()),
-  };
-
-  const store: LockedStore = {
-    ...view,
-
-    reserve: (reservation, ip) => reservation.publish(pathOf(formatIp(ip))),
-
-    lastReserved(rangeSet) {
-      try {
-        return parseIp(files.read(lastReservedPath(rangeSet), maxBytes));
-      } catch (error) {
-        if (!isErrno(error, "ENOENT"))
-          host.log(`host-local: ${(error as Error).message}: starting at the beginning of the range`);
-        return undefined;
-      }
-    },
-
-    setLastReserved(rangeSet, ip) {
-      files.write(lastReservedPath(rangeSet), formatIp(ip), fileMode);
-    },
-
-    heldBy({ containerId, ifName }) {
-      const naming = listed(() => files.containing(directory, containerId));
-      return holdingsIn(naming).filter(({ owner }) => {
-        const named = namedOwner(owner);
-        return named?.containerId === containerId && (named.ifName ?? ifName) === ifName;
-      });
-    },
-
-    free(name) {
-      files.remove(pathOf(name));
-    },
-  };
-
-  return {
-    ...view,
-
-    prepare({ containerId, ifName }) {
-      const make = () => files.prepare(directory, `${containerId}\r\n${ifName}`, fileMode);
-      try {
-        return make();
-      } catch (error) {
-        if (!isErrno(error, "ENOENT")) throw error;
-        files.makeDirectory(directory, directoryMode);
-        return make();
-      }
-    },
-
-    locked(body) {
-      const lock = lockIfThere();
-      try {
-        return body(store);
-      } finally {
-        lock?.release();
-      }
-    },
-  };
 }

@@ -17,7 +17,7 @@ function isLoopback({ family, value }: Ip): boolean {
 export function add(request: AttachmentRequest<unknown>, host: Host): Result {
   const before = request.prevResult();
   const addrs = inContainer(openContainer(request.netns, host), host, (route) => {
-    const wasUp = route.link.get(LOOPBACK_IFINDEX)?.up === true;
+    const wasUp = route.link.isUp(LOOPBACK_IFINDEX) === true;
     try {
       return takeUp(route);
     } catch (error) {

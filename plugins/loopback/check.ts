@@ -7,7 +7,7 @@ import { inContainer, LOOPBACK_IFINDEX } from "./lo.ts";
 /** `lo` is up. */
 export function check(request: AttachmentRequest<unknown>, host: Host): void {
   const netns = openContainer(request.netns, host);
-  if (inContainer(netns, host, (route) => route.link.get(LOOPBACK_IFINDEX)?.up === true)) return;
+  if (inContainer(netns, host, (route) => route.link.isUp(LOOPBACK_IFINDEX) === true)) return;
   throw new CniError("internal", "loopback interface is down", {
     hint: `take it up: nsenter --net=${request.netns} ip link set lo up`,
   });

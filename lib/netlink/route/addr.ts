@@ -4,7 +4,7 @@ import { ipFromBytes, type Family } from "../../ip/ip.ts";
 import { attrSet, WireError } from "../wire/attrs.ts";
 import { sourceOf, type Writer } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
-import { blob, i32, ip, u32 } from "../wire/kinds.ts";
+import { i32, ip, span, u32 } from "../wire/kinds.ts";
 
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
@@ -26,8 +26,8 @@ const addrAttrs = attrSet("IFA", {
 });
 /** Reading: an address of another family on some odd link is skipped, not refused. */
 const heardAddrAttrs = attrSet("IFA", {
-  address: [1, blob],
-  local: [2, blob],
+  address: [1, span],
+  local: [2, span],
   flags: [8, u32],
   targetNetnsId: [10, i32],
 });
@@ -115,7 +115,8 @@ export function decodeAddr(payload: Uint8Array): Addr | undefined {
   const length = payload[1] ?? 0;
   const scope = payload[3] ?? 0;
   const { address, local, flags = 0, targetNetnsId } = heardAddrAttrs.read(source, ifaddrmsgBytes, payload.length);
-  const value = ipFromBytes(local ?? address ?? new Uint8Array(0));
+  const place = local ?? address;
+  const value = place && ipFromBytes(source.bytes, place.at, place.end);
   if (value === undefined) return undefined;
   return {
     ifIndex: source.words[1] ?? 0,

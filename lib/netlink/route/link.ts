@@ -109,10 +109,20 @@ function ifinfomsg(family: number, ifIndex: number, flags: number, change: numbe
   };
 }
 
-/** Reads a link out of RTM_NEWLINK or RTM_DELLINK. Throws a WireError on bytes that are none. */
-export function decodeLink(payload: Uint8Array): Link {
+function checkIfinfomsg(payload: Uint8Array): void {
   if (payload.length < ifinfomsgBytes)
     throw new WireError(`ifinfomsg: want ${ifinfomsgBytes} bytes, got ${payload.length}`);
+}
+
+/** Whether the link of a RTM_NEWLINK is up. Throws a WireError on bytes that are none. */
+export function isLinkUp(payload: Uint8Array): boolean {
+  checkIfinfomsg(payload);
+  return ((payload[8] ?? 0) & IFF_UP) !== 0;
+}
+
+/** Reads a link out of RTM_NEWLINK or RTM_DELLINK. Throws a WireError on bytes that are none. */
+export function decodeLink(payload: Uint8Array): Link {
+  checkIfinfomsg(payload);
   const source = sourceOf(payload);
   const { words } = source;
   const flags = words[2] ?? 0;

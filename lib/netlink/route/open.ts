@@ -9,7 +9,7 @@ import type { Family, Ip } from "../../ip/ip.ts";
 import { Conversation, NLM_F_DUMP, type Message, type Request } from "../wire/conversation.ts";
 import { NetlinkError } from "../wire/error.ts";
 import { decodeAddr, listAddrs, type Addr } from "./addr.ts";
-import { decodeLink, delLink, getLink, listLinks, type Link } from "./link.ts";
+import { decodeLink, delLink, getLink, isLinkUp, listLinks, type Link } from "./link.ts";
 import { decodeVlans, listVlans, type PortVlan } from "./port.ts";
 import { decodeWay, lookUpRoute, type Way } from "./lookup.ts";
 import { decodeRoute, listRoutes, type Route } from "./route.ts";
@@ -27,6 +27,8 @@ export interface RouteSocket {
   link: {
     /** undefined when there is no such link. */
     get(which: string | number): Link | undefined;
+    /** The same for who wants to know no more of it. */
+    isUp(which: string | number): boolean | undefined;
     list(): Link[];
     /** false when there was no such link. The kernel takes 10 to 20 ms for it. */
     del(which: string | number): boolean;
@@ -52,33 +54,67 @@ export interface RouteSocket {
   close(): void;
 }
 
-const decoded = <T>(messages: readonly Message[], decode: (payload: Uint8Array) => T | undefined): T[] =>
-  messages.flatMap(({ payload }) => decode(payload) ?? []);
+function decoded<T>(messages: readonly Message[], decode: (payload: Uint8Array) => T | undefined): T[] {
+  const all: T[] = [];
+  for (const { payload } of messages) {
+    const each = decode(payload);
+    if (each !== undefined) all.push(each);
+  }
+  return all;
+}
+
+const ofLink = (ifIndex: number, addrs: readonly Addr[]): Addr[] => addrs.filter((addr) => addr.ifIndex === ifIndex);
 
 /** Opens rtnetlink in the netns, or in our own. */
-export function openRoute(host: Host, netns?: Netns): RouteSocket {
-  const conversation = new Conversation(host.netlink(NETLINK_ROUTE, netns));
+export const openRoute = (host: Host, netns?: Netns): RouteSocket => new OpenRoute(host, netns);
 
-  function dump<T>(request: Request, decode: (payload: Uint8Array) => T | undefined): T[] {
-    return decoded(conversation.dumpWhole(request), decode);
+// Classes, for their methods are there when a process starts: an object of functions would be made anew for each socket.
+
+class OpenRoute implements RouteSocket {
+  readonly link: Links;
+  readonly addr: Addrs;
+  readonly route: Routes;
+  readonly vlan: Vlans;
+  readonly #host: Host;
+  readonly #netns: Netns | undefined;
+  readonly #conversation: Conversation;
+
+  constructor(host: Host, netns: Netns | undefined) {
+    const conversation = new Conversation(host.netlink(NETLINK_ROUTE, netns));
+    this.#host = host;
+    this.#netns = netns;
+    this.#conversation = conversation;
+    this.link = new Links(conversation);
+    this.addr = new Addrs(conversation);
+    this.route = new Routes(conversation);
+    this.vlan = new Vlans(conversation);
   }
 
-  function get(which: string | number): Link | undefined {
-    try {
-      const [reply] = conversation.exchange([getLink(which)]);
-      return reply === undefined ? undefined : decodeLink(reply.payload);
-    } catch (error) {
-      if (isErrno(error, "ENODEV")) return undefined;
-      throw error;
-    }
+  change(...requests: readonly Request[]): void {
+    if (requests.length > 0) this.#conversation.exchange(requests);
   }
 
-  const of = (ifIndex: number, addrs: readonly Addr[]): Addr[] => addrs.filter((addr) => addr.ifIndex === ifIndex);
-  const listOf = (ifIndex: number): Addr[] => of(ifIndex, dump(listAddrs(ifIndex), decodeAddr));
+  attempt(...requests: readonly Request[]): NetlinkError[] {
+    return requests.length > 0 ? this.#conversation.attempt(requests) : [];
+  }
+
+  waitForLink(ifIndex: number, done: (link: Link) => boolean, timeoutMs: number): Link | undefined {
+    const isDone = (link: Link | undefined) => link === undefined || done(link);
+    return this.#watch(RTNLGRP_LINK, () => this.link.get(ifIndex), isDone, timeoutMs);
+  }
+
+  waitForAddrs(ifIndex: number, done: (addrs: readonly Addr[]) => boolean, timeoutMs: number): Addr[] {
+    return this.#watch(RTNLGRP_IPV6_IFADDR, () => this.addr.list(ifIndex), done, timeoutMs);
+  }
+
+  close(): void {
+    this.#conversation.close();
+  }
 
   /** Looks, and looks again at each change the group tells of, until it is as wanted or the time is up. */
-  function watch<T>(group: number, look: () => T, done: (seen: T) => boolean, timeoutMs: number): T {
-    const changes = new Conversation(host.netlink(NETLINK_ROUTE, netns));
+  #watch<T>(group: number, look: () => T, done: (seen: T) => boolean, timeoutMs: number): T {
+    const host = this.#host;
+    const changes = new Conversation(host.netlink(NETLINK_ROUTE, this.#netns));
     try {
       changes.join(group);
       const deadline = host.monotonicMs() + timeoutMs;
@@ -98,71 +134,107 @@ export function openRoute(host: Host, netns?: Netns): RouteSocket {
       changes.close();
     }
   }
+}
 
-  return {
-    change(...requests) {
-      if (requests.length > 0) conversation.exchange(requests);
-    },
+class Links {
+  readonly #conversation: Conversation;
 
-    attempt: (...requests) => (requests.length > 0 ? conversation.attempt(requests) : []),
+  constructor(conversation: Conversation) {
+    this.#conversation = conversation;
+  }
 
-    link: {
-      get,
-      list: () => dump(listLinks(NLM_F_DUMP), decodeLink),
-      del(which) {
-        try {
-          conversation.exchange([delLink(which)]);
-          return true;
-        } catch (error) {
-          if (isErrno(error, "ENODEV")) return false;
-          throw error;
-        }
-      },
-    },
+  get(which: string | number): Link | undefined {
+    const payload = this.#answer(which);
+    return payload && decodeLink(payload);
+  }
 
-    addr: {
-      list: listOf,
-      listLoosely: (ifIndex) => of(ifIndex, decoded(conversation.dump(listAddrs(ifIndex)), decodeAddr)),
-      listIn(netnsId, ifIndex) {
-        try {
-          const addrs = dump(listAddrs(ifIndex, netnsId), decodeAddr);
-          if (addrs.some((addr) => addr.netnsId !== netnsId)) return undefined;
-          return of(ifIndex, addrs);
-        } catch (error) {
-          if (error instanceof NetlinkError) return undefined;
-          throw error;
-        }
-      },
-    },
+  isUp(which: string | number): boolean | undefined {
+    const payload = this.#answer(which);
+    return payload && isLinkUp(payload);
+  }
 
-    route: {
-      list: (family) => dump(listRoutes(family), (payload) => decodeRoute(payload, family)),
-      lookUp(address) {
-        try {
-          const [reply] = conversation.exchange([lookUpRoute(address)]);
-          return reply && decodeWay(reply.payload);
-        } catch (error) {
-          // EINVAL is a blackhole's answer, EACCES a prohibition's.
-          if (isErrno(error, "ENETUNREACH", "EHOSTUNREACH", "EINVAL", "EACCES")) return undefined;
-          throw error;
-        }
-      },
-    },
+  list(): Link[] {
+    return decoded(this.#conversation.dumpWhole(listLinks(NLM_F_DUMP)), decodeLink);
+  }
 
-    vlan: {
-      list: (portIfIndex) => dump(listVlans(), (payload) => decodeVlans(payload, portIfIndex)).flat(),
-    },
+  del(which: string | number): boolean {
+    try {
+      this.#conversation.exchange([delLink(which)]);
+      return true;
+    } catch (error) {
+      if (isErrno(error, "ENODEV")) return false;
+      throw error;
+    }
+  }
 
-    waitForLink: (ifIndex, done, timeoutMs) =>
-      watch(
-        RTNLGRP_LINK,
-        () => get(ifIndex),
-        (link) => link === undefined || done(link),
-        timeoutMs,
-      ),
+  #answer(which: string | number): Uint8Array | undefined {
+    try {
+      return this.#conversation.exchange([getLink(which)])[0]?.payload;
+    } catch (error) {
+      if (isErrno(error, "ENODEV")) return undefined;
+      throw error;
+    }
+  }
+}
 
-    waitForAddrs: (ifIndex, done, timeoutMs) => watch(RTNLGRP_IPV6_IFADDR, () => listOf(ifIndex), done, timeoutMs),
+class Addrs {
+  readonly #conversation: Conversation;
 
-    close: () => conversation.close(),
-  };
+  constructor(conversation: Conversation) {
+    this.#conversation = conversation;
+  }
+
+  list(ifIndex: number): Addr[] {
+    return ofLink(ifIndex, decoded(this.#conversation.dumpWhole(listAddrs(ifIndex)), decodeAddr));
+  }
+
+  listLoosely(ifIndex: number): Addr[] {
+    return ofLink(ifIndex, decoded(this.#conversation.dump(listAddrs(ifIndex)), decodeAddr));
+  }
+
+  listIn(netnsId: number, ifIndex: number): Addr[] | undefined {
+    try {
+      const addrs = decoded(this.#conversation.dumpWhole(listAddrs(ifIndex, netnsId)), decodeAddr);
+      if (addrs.some((addr) => addr.netnsId !== netnsId)) return undefined;
+      return ofLink(ifIndex, addrs);
+    } catch (error) {
+      if (error instanceof NetlinkError) return undefined;
+      throw error;
+    }
+  }
+}
+
+class Routes {
+  readonly #conversation: Conversation;
+
+  constructor(conversation: Conversation) {
+    this.#conversation = conversation;
+  }
+
+  list(family: Family): Route[] {
+    return decoded(this.#conversation.dumpWhole(listRoutes(family)), (payload) => decodeRoute(payload, family));
+  }
+
+  lookUp(address: Ip): Way | undefined {
+    try {
+      const [reply] = this.#conversation.exchange([lookUpRoute(address)]);
+      return reply && decodeWay(reply.payload);
+    } catch (error) {
+      // EINVAL is a blackhole's answer, EACCES a prohibition's.
+      if (isErrno(error, "ENETUNREACH", "EHOSTUNREACH", "EINVAL", "EACCES")) return undefined;
+      throw error;
+    }
+  }
+}
+
+class Vlans {
+  readonly #conversation: Conversation;
+
+  constructor(conversation: Conversation) {
+    this.#conversation = conversation;
+  }
+
+  list(portIfIndex: number): PortVlan[] {
+    return decoded(this.#conversation.dumpWhole(listVlans()), (payload) => decodeVlans(payload, portIfIndex)).flat();
+  }
 }

@@ -291,6 +291,8 @@ function lastAckOf(requests: readonly Request[]): number {
 function errorOf(frame: Frame, { request, from, attrsFrom, to }: Sent, bytes: Uint8Array): NetlinkError | undefined {
   const { payload, flags } = frame;
   if (payload.length < 4) throw new WireError(`netlink error of ${payload.length} bytes`);
+  // Nearly always an ack, whose errno is 0.
+  if (((payload[0] ?? 0) | (payload[3] ?? 0)) === 0) return undefined;
   const { words } = sourceOf(payload);
   const errno = -((words[0] ?? 0) | 0);
   if (errno <= 0) return undefined;

@@ -89,7 +89,7 @@ export const cstring: Kind<string> = {
 export const mac: Kind<Mac> = {
   size: 0,
   encode: (writer, value) => writer.put(macBytes(value)),
-  decode: ({ bytes }, at, end) => macFromBytes(bytes.subarray(at, end)),
+  decode: ({ bytes }, at, end) => macFromBytes(bytes, at, end),
 };
 
 export const ip: Kind<Ip> = {
