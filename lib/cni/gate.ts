@@ -23,12 +23,12 @@ export function atLeast(a: string, b: string): boolean {
   return differs < 0 || (left[differs] ?? 0) > (right[differs] ?? 0);
 }
 
-const order: readonly string[] = specVersions;
+const ranks: ReadonlyMap<string, number> = new Map(specVersions.map((version, rank) => [version, rank]));
 
-/** The same, by a look at a list where both are versions that there are. */
+/** The same, by a look at a table where both are versions that there are. */
 function atLeastKnown(a: string, b: SpecVersion): boolean {
-  const at = order.indexOf(a);
-  return at < 0 ? atLeast(a, b) : at >= order.indexOf(b);
+  const rank = ranks.get(a);
+  return rank === undefined ? atLeast(a, b) : rank >= (ranks.get(b) ?? 0);
 }
 
 /** The first version that has the verb, for the verbs that came later. */

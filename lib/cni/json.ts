@@ -29,6 +29,8 @@ const maxDepth = 500;
 const numberPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them in a string, so they are what is looked for
 const needsCare = /[\\\u0000-\u001f]/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the same, and what else JSON.stringify writes in another way
+const needsEscape = /["\\\u0000-\u001f\ud800-\udfff]/;
 
 /** Parses one value and nothing after it. Throws a JsonError that says what stands where. */
 export function parseJson(text: string): Json {
@@ -202,12 +204,5 @@ export function sortedTree(value: PlainJson): Json {
 
 const isList = (value: PlainJson): value is readonly PlainJson[] => Array.isArray(value);
 
-/** JSON.stringify makes ready for more than a string, and so does a regular expression: keys are many, and short. */
-function quoted(text: string): string {
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    // A control character, a quote, a backslash, half of a pair.
-    if (code < 0x20 || code === 0x22 || code === 0x5c || code >= 0xd800) return JSON.stringify(text);
-  }
-  return `"${text}"`;
-}
+/** JSON.stringify makes ready for more than a string, and keys and values are many. */
+const quoted = (text: string): string => (needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`);

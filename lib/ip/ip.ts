@@ -20,31 +20,15 @@ const mappedPrefix = 0xffffn;
 
 /** Four octets without leading zeros, as one number; undefined when it is anything else. */
 function parseV4(text: string): number | undefined {
-  // By hand, for names of files are read by the thousand: a regular expression takes several times as long.
-  let value = 0;
-  let octet = 0;
-  let digits = 0;
-  let octets = 0;
-  for (let at = 0; at <= text.length; at++) {
-    const code = at < text.length ? text.charCodeAt(at) : dot;
-    if (code === dot) {
-      if (digits === 0) return undefined;
-      value = value * 256 + octet;
-      octets++;
-      octet = 0;
-      digits = 0;
-    } else {
-      if (code < zero || code > zero + 9 || (digits > 0 && octet === 0)) return undefined;
-      octet = octet * 10 + code - zero;
-      if (octet > 255) return undefined;
-      digits++;
-    }
-  }
-  return octets === 4 ? value : undefined;
+  const found = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/.exec(text);
+  if (found === null) return undefined;
+  const a = Number(found[1]);
+  const b = Number(found[2]);
+  const c = Number(found[3]);
+  const d = Number(found[4]);
+  if (a > 255 || b > 255 || c > 255 || d > 255) return undefined;
+  return ((a * 256 + b) * 256 + c) * 256 + d;
 }
-
-const dot = 0x2e;
-const zero = 0x30;
 
 /** Groups on one side of "::"; undefined when one is no group. A dotted IPv4 may stand last. */
 function parseGroups(text: string, mayEndDotted: boolean): bigint[] | undefined {

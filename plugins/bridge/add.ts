@@ -172,8 +172,7 @@ function setUpGateway(
 
 /** One look where the port carries traffic already, which is nearly always; else the kernel says when it does. */
 function waitForPort({ node }: Places, { port }: Pair): void {
-  const seen = node.link.get(port.ifIndex);
-  if (seen?.operState === "up") return;
+  if (node.link.operState(port.ifIndex) === "up") return;
   const { operState = "notpresent" } = node.waitForLink(port.ifIndex, (link) => link.operState === "up", portMs) ?? {};
   if (operState === "up") return;
   throw new CniError("internal", `bridge port in error state: ${operState}`, {

@@ -18,9 +18,13 @@ export function parseOwner(content: string): Owner {
   // A file system may bring a file back in its length without its content: zeros.
   const text = content.replaceAll("\0", "").trim();
   if (text === "") return "empty";
-  const [containerId = "", ifName, ...rest] = text.split(/\r?\n/);
-  return rest.length > 0 || /\s/.test(containerId) ? "nobody" : { containerId, ifName };
+  const lines = text.split("\n");
+  const containerId = withoutReturn(lines[0] ?? "");
+  if (lines.length > 2 || /\s/.test(containerId)) return "nobody";
+  return { containerId, ifName: lines[1] };
 }
+
+const withoutReturn = (line: string): string => (line.endsWith("\r") ? line.slice(0, -1) : line);
 
 /** The owner where the file names one. */
 export const namedOwner = (owner: Owner): NamedOwner | undefined => (typeof owner === "object" ? owner : undefined);

@@ -14,6 +14,7 @@ import type { Family } from "../../lib/ip/ip.ts";
 import { targetOf } from "../../lib/netlink/nft/expr.ts";
 import type { NftSocket } from "../../lib/netlink/nft/open.ts";
 import { commentOf } from "../../lib/netlink/nft/xt.ts";
+import { tableName } from "../../lib/netlink/nft/table.ts";
 import type { UserdataTest } from "../../lib/netlink/nft/userdata.ts";
 import { includesBytes } from "../../lib/netlink/wire/bytes.ts";
 import type { Owner } from "./backend.ts";
@@ -59,7 +60,7 @@ type Choice = (nat: Nat) => readonly string[];
 export function removeRules(host: Host, { network, attachment, isOwn, isOthers }: Owner, faults: Faults): void {
   const { containerId } = attachment;
   const [chain, old] = [containerChain, oldContainerChain].map((name) => name(host, network, containerId));
-  removeBoth(host, faults, { owns: rulesOf(attachment, isOwn), mention: containerId, isOthers }, (nat) => {
+  removeBoth(host, faults, { owns: () => rulesOf(attachment, isOwn), mention: containerId, isOthers }, (nat) => {
     const named = [chain, old].filter((each) => each !== undefined && nat.has(each)) as string[];
     // The network may have had another name when they were made.
     return named.length > 0 ? named : renamed(nat, containerId, isOwn);
@@ -81,7 +82,7 @@ export function removeStaleRules(host: Host, network: string, valid: readonly At
   removeBoth(
     host,
     faults,
-    { owns: staleRules(host, network, valid), mention: networkMark(host, network), isOthers: () => false },
+    { owns: () => staleRules(host, network, valid), mention: networkMark(host, network), isOthers: () => false },
     (nat) =>
       nat.jumps(`name: "${network}"`).flatMap(({ comment, chain }) => {
         const owner = ownerIn(comment);
@@ -100,6 +101,14 @@ const ways = families.flatMap((family) =>
   ].map((ref) => ({ family, ref })),
 );
 
+/** Mostly the tables alone show that there are none; a chain that is asked for in vain costs more. */
+function waysIn(nft: NftSocket): typeof ways {
+  const tables = new Set(nft.table.list().map(tableName));
+  const possible = ways.filter(({ ref }) => tables.has(tableName(ref)));
+  const found = nft.chain.getAll(possible.map(({ ref }) => ref));
+  return possible.filter((_, at) => found[at] !== undefined);
+}
+
 function removeBoth(
   host: Host,
   faults: Faults,
@@ -107,14 +116,13 @@ function removeBoth(
     owns,
     mention,
     isOthers,
-  }: { readonly owns: UserdataTest | RuleTest; readonly mention: string; readonly isOthers: IsOwn },
+  }: { readonly owns: () => UserdataTest | RuleTest; readonly mention: string; readonly isOthers: IsOwn },
   choose: Choice,
 ): void {
   faults.attempt(() => {
     let there: typeof ways = [];
     const nft = openNftIfThere(host, (opened) => {
-      const found = opened.chain.getAll(ways.map(({ ref }) => ref));
-      there = ways.filter((_, at) => found[at] !== undefined);
+      there = waysIn(opened);
     });
     try {
       if (nft === undefined || there.length === 0) return;
@@ -126,7 +134,7 @@ function removeBoth(
           ...nftRulesAway(
             nft,
             familiesOf((chain) => chain === hostports),
-            owns,
+            owns(),
             mention,
           ),
           ...familiesOf((chain) => chain !== hostports).flatMap((family) => {

@@ -114,6 +114,15 @@ function checkIfinfomsg(payload: Uint8Array): void {
     throw new WireError(`ifinfomsg: want ${ifinfomsgBytes} bytes, got ${payload.length}`);
 }
 
+const stateAttrs = attrSet("IFLA", { operState: [16, u8] });
+
+/** The state of the link of a RTM_NEWLINK. Throws a WireError on bytes that are none. */
+export function operStateOf(payload: Uint8Array): OperState {
+  checkIfinfomsg(payload);
+  const { operState = 0 } = stateAttrs.decode(payload, ifinfomsgBytes);
+  return operStates[operState] ?? "unknown";
+}
+
 /** Whether the link of a RTM_NEWLINK is up. Throws a WireError on bytes that are none. */
 export function isLinkUp(payload: Uint8Array): boolean {
   checkIfinfomsg(payload);

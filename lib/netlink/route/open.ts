@@ -9,7 +9,7 @@ import type { Family, Ip } from "../../ip/ip.ts";
 import { Conversation, NLM_F_DUMP, type Message, type Request } from "../wire/conversation.ts";
 import { NetlinkError } from "../wire/error.ts";
 import { decodeAddr, listAddrs, type Addr } from "./addr.ts";
-import { decodeLink, delLink, getLink, isLinkUp, listLinks, type Link } from "./link.ts";
+import { decodeLink, delLink, getLink, isLinkUp, listLinks, operStateOf, type Link, type OperState } from "./link.ts";
 import { decodeVlans, listVlans, type PortVlan } from "./port.ts";
 import { decodeWay, lookUpRoute, type Way } from "./lookup.ts";
 import { decodeRoute, listRoutes, type Route } from "./route.ts";
@@ -27,8 +27,9 @@ export interface RouteSocket {
   link: {
     /** undefined when there is no such link. */
     get(which: string | number): Link | undefined;
-    /** The same for who wants to know no more of it. */
+    /** The same for who wants to know no more of it than one thing. */
     isUp(which: string | number): boolean | undefined;
+    operState(which: string | number): OperState | undefined;
     list(): Link[];
     /** false when there was no such link. The kernel takes 10 to 20 ms for it. */
     del(which: string | number): boolean;
@@ -151,6 +152,11 @@ class Links {
   isUp(which: string | number): boolean | undefined {
     const payload = this.#answer(which);
     return payload && isLinkUp(payload);
+  }
+
+  operState(which: string | number): OperState | undefined {
+    const payload = this.#answer(which);
+    return payload && operStateOf(payload);
   }
 
   list(): Link[] {

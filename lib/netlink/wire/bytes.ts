@@ -135,16 +135,18 @@ export class Writer {
 
   /** UTF-8, without a terminating zero. */
   text(text: string): void {
-    const at = this.skip(text.length);
-    for (let each = 0; each < text.length; each++) {
+    const { length } = text;
+    const at = this.skip(length);
+    const bytes = this.#bytes;
+    for (let each = 0; each < length; each++) {
       const code = text.charCodeAt(each);
       if (code >= 0x80) {
-        this.#bytes.fill(0, at, at + each);
+        bytes.fill(0, at, at + each);
         this.#length = at;
         this.put(utf8Bytes(text));
         return;
       }
-      this.#bytes[at + each] = code;
+      bytes[at + each] = code;
     }
   }
 
