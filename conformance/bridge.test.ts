@@ -297,6 +297,25 @@ const faults: Scenario[] = [
     shell("mkdir /run/bin/x; printf '#!/bin/sh\\necho junk' >/run/bin/x/ipam; chmod +x /run/bin/x/ipam"),
     add(bridge({ ipam: { type: "ipam" } }), { env: { CNI_PATH: "/run/bin/x" }, says: /./ }),
   ]),
+  ...["0.2.0", "0.4.0", "1.1.0"].flatMap((said) =>
+    ["0.2.0", "0.4.0", "1.0.0"].map((cniVersion) =>
+      node(`IPAM that answers in ${said}, asked in ${cniVersion}`, [
+        shell(
+          `mkdir /run/bin/x; printf '#!/bin/sh\\necho \\047{"cniVersion":"${said}","ips":[{"version":"4","address":"10.9.0.5/24"}],"ip4":{"ip":"10.9.0.5/24"}}\\047' >/run/bin/x/ipam; chmod +x /run/bin/x/ipam`,
+        ),
+        add(bridge({ cniVersion, ipam: { type: "ipam" } }), { env: { CNI_PATH: "/run/bin/x" } }),
+      ]),
+    ),
+  ),
+  node("fault: IPAM that answers in a version to come", [
+    shell(
+      `mkdir /run/bin/x; printf '#!/bin/sh\\necho \\047{"cniVersion":"9.0.0"}\\047' >/run/bin/x/ipam; chmod +x /run/bin/x/ipam`,
+    ),
+    add(bridge({ ipam: { type: "ipam" } }), {
+      env: { CNI_PATH: "/run/bin/x" },
+      says: /unsupported CNI result version "9\.0\.0"/,
+    }),
+  ]),
   node("fault: IPAM without an address", [
     shell("mkdir /run/bin/x; printf '#!/bin/sh\\necho {}' >/run/bin/x/ipam; chmod +x /run/bin/x/ipam"),
     add(bridge({ ipam: { type: "ipam" } }), {

@@ -2,8 +2,8 @@
 // that `weft`, cnitool and a runtime continue each other's work.
 import { decode } from "../lib/cni/config.ts";
 import { JsonObject, parseJson, type PlainJson } from "../lib/cni/json.ts";
-import { encodeResult, parseResult } from "../lib/cni/result.ts";
-import { specVersions, type SpecVersion } from "../lib/cni/version.ts";
+import { encodeResult, parseResult, writtenVersion } from "../lib/cni/result.ts";
+import type { SpecVersion } from "../lib/cni/version.ts";
 import { isErrno } from "../lib/host/errno.ts";
 import type { Host } from "../lib/host/host.ts";
 import { utf8Bytes } from "../lib/host/utf8.ts";
@@ -26,10 +26,7 @@ const pathOf = (list: NetworkList, { containerId, ifName }: Attachment): string 
 
 /** A result in the version it was written in, or where it does not say, in `unsaid`; as JSON that `version` (or its own) asks for. */
 export function readResult(tree: JsonObject, unsaid: string, version?: SpecVersion): PlainJson {
-  const { cniVersion } = decode({ type: "object", properties: { cniVersion: { type: "string" } } } as const, tree);
-  const said = cniVersion || unsaid || "0.1.0";
-  const written = specVersions.find((each) => each === said);
-  if (written === undefined) throw new WeftError(`unsupported CNI result version "${said}"`);
+  const written = writtenVersion(tree, unsaid || "0.1.0");
   // Members that are undefined are not there.
   return JSON.parse(JSON.stringify(encodeResult(parseResult(tree, written), version ?? written)));
 }

@@ -152,6 +152,8 @@ describe("an executable", () => {
     ["a result without one, which is in ours", "1.0.0", address],
     ["a result with an empty one", "0.4.0", '{"cniVersion":"","ips":[{"version":"4","address":"10.1.0.5/24"}]}'],
     ["a result of the oldest kind", "0.1.0", '{"ip4":{"ip":"10.1.0.5/24"}}'],
+    ["an older result", "1.0.0", '{"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.5/24"}}'],
+    ["a newer result", "0.2.0", '{"cniVersion":"1.1.0","ips":[{"address":"10.1.0.5/24"}]}'],
   ] as const)("whose ADD prints %s, for a request of %s", async (_what, cniVersion, result) => {
     script("x", `cat >/dev/null; printf '%s' '${result}'`);
     expect(await delegateAdd(request(new Map(), { cniVersion }), hostOf("ADD"), "x", config)).toEqual(
@@ -165,11 +167,11 @@ describe("an executable", () => {
     ["succeeds and prints nothing", "exit 0", 0, `${unreadable}unexpected end of JSON input`, ""],
     ["succeeds and prints no object", "echo []", 0, `${unreadable}it is no object`, "[]\n"],
     [
-      "succeeds and prints another kind of result",
-      `echo '{"cniVersion":"0.4.0"}'`,
+      "succeeds and prints a result of a version to come",
+      `echo '{"cniVersion":"9.0.0"}'`,
       0,
-      `${unreadable}result type supports [1.0.0 1.1.0] but unmarshalled CNIVersion is "0.4.0"`,
-      '{"cniVersion":"0.4.0"}\n',
+      `${unreadable}unsupported CNI result version "9.0.0"`,
+      '{"cniVersion":"9.0.0"}\n',
     ],
     ["fails and prints an error", `echo '{"code":11,"msg":"busy","details":"by 7"}'; exit 1`, 11, "busy", "by 7"],
     ["fails and prints an error, whatever its status", `echo '{"code":7,"msg":"m"}'; exit 77`, 7, "m", ""],

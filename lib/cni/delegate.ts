@@ -8,7 +8,7 @@ import { ConfigFault, decode, prepareSchema, type ConfigSource } from "./config.
 import { CniError } from "./error.ts";
 import { JsonError, JsonObject, parseJson } from "./json.ts";
 import type { Behalf, Request, Verb } from "./plugin.ts";
-import { parseResult, type Result } from "./result.ts";
+import { parseResult, writtenVersion, type Result } from "./result.ts";
 import { checkNetworkName } from "./validators.ts";
 import type { SpecVersion } from "./version.ts";
 
@@ -106,10 +106,11 @@ export function runExecutable(file: string, env: Readonly<Record<string, string>
   throw failureOf(done.stdout, done.stderr, done.signal === 0 ? `exit status ${done.status}` : `signal ${done.signal}`);
 }
 
-/** Reads what a plugin printed. Throws a CniError (0) when it is no result of a version that goes with `version`. */
+/** Reads what a plugin printed, in the version that says, or else in `version`. Throws a CniError (0) when it is no result. */
 export function resultOf(stdout: string, version: SpecVersion): Result {
   try {
-    return parseResult(objectOf(stdout), version);
+    const tree = objectOf(stdout);
+    return parseResult(tree, writtenVersion(tree, version));
   } catch (cause) {
     if (!(cause instanceof JsonError || cause instanceof ConfigFault)) throw cause;
     throw new CniError("delegateFailed", `the delegate's result cannot be read: ${cause.message}`, {

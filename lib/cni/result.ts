@@ -5,7 +5,7 @@ import { formatPrefix, parsePrefix, type Prefix } from "../ip/prefix.ts";
 import { ConfigFault, decode, prepareSchema, type FromSchema } from "./config.ts";
 import { CniError } from "./error.ts";
 import type { JsonObject } from "./json.ts";
-import { familyOf, type ResultFamily, type SpecVersion } from "./version.ts";
+import { familyOf, specVersions, type ResultFamily, type SpecVersion } from "./version.ts";
 
 export interface ResultInterface {
   readonly name: string;
@@ -169,6 +169,14 @@ export function parseResult(tree: JsonObject, version: SpecVersion): Result {
       `result type supports [${supported.join(" ")}] but unmarshalled CNIVersion is "${cniVersion}"`,
     );
   return family === "0.2" ? parseOld(tree) : parseNew(tree);
+}
+
+/** The version that a result which somebody printed is in: the one it says, or `unsaid`. Throws a ConfigFault where nobody speaks it. */
+export function writtenVersion(tree: JsonObject, unsaid: string): SpecVersion {
+  const said = decode(versionSchema, tree).cniVersion || unsaid;
+  const written = specVersions.find((each) => each === said);
+  if (written === undefined) throw new ConfigFault(`unsupported CNI result version "${said}"`);
+  return written;
 }
 
 /** undefined members are what JSON.stringify leaves out; so are lists without a member here. */

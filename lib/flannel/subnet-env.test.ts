@@ -60,6 +60,11 @@ describe("lines", () => {
     ["of several the last counts", ["FLANNEL_MTU=9000", "FLANNEL_MTU=1400"], { mtu: 1400 }],
     ["a later network takes the place of all before", ["FLANNEL_NETWORK=10.9.0.0/16"], { networks: ["10.9.0.0/16"] }],
     ["only the first = splits", ["OTHER=a=b"], {}],
+    [
+      "lines may end as on another system",
+      ["FLANNEL_MTU=1400\r", "FLANNEL_NETWORK=10.9.0.0/16\r"],
+      { mtu: 1400, networks: ["10.9.0.0/16"] },
+    ],
     ["a key with a blank before it is another key", [" FLANNEL_MTU=9000"], {}],
     ["a key in other letters is another key", ["flannel_mtu=9000"], {}],
     ["a prototype's name is an unknown key", ["__proto__=1", "constructor=2"], {}],
@@ -81,7 +86,8 @@ describe("masquerading is exactly the word true", () => {
     ["", false],
     ['"true"', false],
     ["true ", false],
-    ["true\r", false],
+    ["true\r", true],
+    ["true\r\r", false],
   ])("%j is %j", (text, ipMasq) => {
     expect(read(...v4, "FLANNEL_MTU=1450", `FLANNEL_IPMASQ=${text}`).ipMasq).toBe(ipMasq);
   });

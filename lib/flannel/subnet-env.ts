@@ -1,5 +1,6 @@
 // /run/flannel/subnet.env: what flanneld tells the node's plugins about the node's share of the pod network. Lines
-// KEY=VALUE, split at the first "=", nothing trimmed, later lines win, unknown keys passed over.
+// KEY=VALUE, split at the first "=", nothing trimmed but a carriage return at the end, later lines win, unknown keys
+// passed over.
 import { maskPrefix, parsePrefix, equalPrefixes, type Prefix } from "../ip/prefix.ts";
 
 export interface SubnetEnv {
@@ -24,7 +25,7 @@ function prefixOf(text: string, key: string, path: string): Prefix {
 /** Reads the file's text; `path` is for the messages. Throws a SubnetEnvFault. */
 export function parseSubnetEnv(text: string, path: string): SubnetEnv {
   const values = new Map<string, string>();
-  for (const line of text.split("\n")) {
+  for (const line of text.split(/\r?(?:\n|$)/)) {
     const equals = line.indexOf("=");
     const key = equals < 0 ? line : line.slice(0, equals);
     if (equals < 0 && key.startsWith("FLANNEL_")) throw new SubnetEnvFault(`${path}: the line "${line}" has no "="`);
