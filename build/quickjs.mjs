@@ -5,14 +5,30 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { root } from "./bootstrap.mjs";
 
-const counted = "#define JS_REF_COUNT(p) (js_rc(p)->ref_count)\n";
+/** What of quickjs.c is replaced, by what. */
+const replacements = (frozen) => [
+  ["#define JS_REF_COUNT(p) (js_rc(p)->ref_count)\n", frozen],
+  [
+    "if (2 * (rt->shape_hash_count + 1) > rt->shape_hash_size)",
+    "if (js_is_full(2 * (rt->shape_hash_count + 1), rt->shape_hash_size))",
+  ],
+  [
+    "if (unlikely(rt->atom_count >= rt->atom_count_resize))",
+    "if (unlikely(js_is_full(rt->atom_count + 1, rt->atom_count_resize)))",
+  ],
+];
 
-/** Puts our reference counts into one crate. The lock file vouches for the rest of it; cargo checks no file that is not listed. */
+/** Puts them into one crate. The lock file vouches for the rest of it; cargo checks no file that is not listed. */
 function patch(crate, frozen) {
   const file = join(crate, "quickjs/quickjs.c");
-  const [before, after, ...more] = readFileSync(file, "utf8").split(counted);
-  if (after === undefined || more.length > 0) throw new Error(`${file} counts references in another way than it did`);
-  writeFileSync(file, before + frozen + after);
+  let text = readFileSync(file, "utf8");
+  for (const [theirs, ours] of replacements(frozen)) {
+    const [before, after, ...more] = text.split(theirs);
+    if (after === undefined || more.length > 0)
+      throw new Error(`the engine is another than host/src/frozen.h was made for: no single ${theirs}`);
+    text = before + ours + after;
+  }
+  writeFileSync(file, text);
   const checksums = join(crate, ".cargo-checksum.json");
   writeFileSync(checksums, JSON.stringify({ ...JSON.parse(readFileSync(checksums, "utf8")), files: {} }));
 }

@@ -2,9 +2,9 @@
 //! (memory.rs) share it. While the heap image is made the blocks come from the image, later from two megabytes of .bss.
 //!
 //! The engine asks for tens of thousands of blocks and frees most of them in its last microsecond, so not freeing is
-//! free. Small blocks are kept by their size and given out again; once all is used up libc takes over, and a long loop
-//! stays bounded. The engine's own slabs are switched off (build/embedded.mjs): each of their thirty sizes has a page of
-//! its own, and a page is what a call pays for.
+//! free. Small blocks are kept by their size and given out again, and the largest of the others is carved again; once
+//! all is used up libc takes over, and a long loop stays bounded. The engine's own slabs are switched off
+//! (build/embedded.mjs): each of their thirty sizes has a page of its own, and a page is what a call pays for.
 //!
 //! One thread allocates at a time: there is only one, and while image.rs lets another make the heap, it waits.
 
@@ -28,7 +28,9 @@ struct Area([u8; SIZE]);
 static mut AREA: Area = Area([0; SIZE]);
 
 /// What is left of where blocks are carved from; nothing before the first block.
-static mut REST: Rest = Rest { next: null_mut(), end: null_mut() };
+static mut REST: Rest = NOTHING;
+/// What is left of the largest freed block that was not small. Carved first.
+static mut SPARE: Rest = NOTHING;
 /// Freed small blocks by size; each holds the address of the next.
 static mut FREE: [*mut u8; SIZES] = [null_mut(); SIZES];
 
@@ -38,10 +40,22 @@ pub struct Rest {
     pub end: *mut u8,
 }
 
+const NOTHING: Rest = Rest { next: null_mut(), end: null_mut() };
+
+impl Rest {
+    fn bytes(&self) -> usize {
+        self.end as usize - self.next as usize
+    }
+    fn has_room_for(&self, size: usize) -> bool {
+        self.bytes() >= 2 * ALIGN + size
+    }
+}
+
 /// Carves from `rest` from now on. Returns what was left of the memory before.
 pub fn carve_from(rest: Rest) -> Rest {
     unsafe {
         FREE = [null_mut(); SIZES];
+        SPARE = NOTHING;
         std::mem::replace(&mut *addr_of_mut!(REST), rest)
     }
 }
@@ -73,22 +87,24 @@ unsafe fn beyond(size: usize) -> *mut u8 {
     }
 }
 
-/// A block of at least `size` bytes that was never used; null where there is no memory.
+/// A block of at least `size` bytes; null where there is no memory.
 unsafe fn carve(size: usize) -> *mut u8 {
     unsafe {
-        if (REST.end as usize) - (REST.next as usize) < 2 * ALIGN + size {
+        let (spare, rest) = (&mut *addr_of_mut!(SPARE), &mut *addr_of_mut!(REST));
+        let rest = if spare.has_room_for(size) { spare } else { rest };
+        if !rest.has_room_for(size) {
             return beyond(size);
         }
-        let block = REST.next.add(HEADER).map_addr(|address| address.next_multiple_of(ALIGN));
+        let block = rest.next.add(HEADER).map_addr(|address| address.next_multiple_of(ALIGN));
         // With the next block's header it ends where that one is aligned.
         let size = (size + HEADER).next_multiple_of(ALIGN) - HEADER;
         *(block.sub(HEADER) as *mut usize) = size;
-        REST.next = block.add(size);
+        rest.next = block.add(size);
         block
     }
 }
 
-/// A block of at least `size` bytes; null where there is no memory.
+/// As `carve`, but of what was freed where that is possible.
 pub unsafe fn alloc(size: usize) -> *mut u8 {
     unsafe {
         // What `carve` would make of it, so that a call finds again what it freed.
@@ -110,12 +126,18 @@ pub unsafe fn dealloc(block: *mut u8) {
     unsafe {
         if image::is_frozen(block) {
             // Objects in its place would be taken for such as are never freed.
-        } else if !is_ours(block) {
-            libc::free(block as *mut libc::c_void);
-        } else if size_of_block(block) <= SMALL {
-            let free = &mut *addr_of_mut!(FREE[size_of_block(block) / ALIGN]);
+            return;
+        }
+        if !is_ours(block) {
+            return libc::free(block as *mut libc::c_void);
+        }
+        let size = size_of_block(block);
+        if size <= SMALL {
+            let free = &mut *addr_of_mut!(FREE[size / ALIGN]);
             *(block as *mut *mut u8) = *free;
             *free = block;
+        } else if size > (*addr_of_mut!(SPARE)).bytes() {
+            SPARE = Rest { next: block.sub(HEADER), end: block.add(size) };
         }
     }
 }

@@ -1,6 +1,7 @@
-/* How the engine counts references, in place of its own JS_REF_COUNT; build/quickjs.mjs puts this text there.
+/* What the engine does otherwise with what the executable comes with (image.rs); build/quickjs.mjs puts this text in place of
+   its JS_REF_COUNT, and js_is_full where its tables grow.
 
-   What the executable comes with (image.rs) is never freed, so its objects need no counts of their own: one stands for them
+   What is in the image is never freed, so its objects need no counts of their own: one stands for them
    all. Else reading an object would write to its page, and the kernel would copy the page for each process. The one is so
    large that it never gets to 0, nor to 1, which would say that nobody else has the object and it may change in place. */
 
@@ -12,3 +13,8 @@ static inline int *js_ref_count(const void *p) {
     return (uintptr_t)p < js_frozen_end ? &js_frozen_ref_count : &js_rc(p)->ref_count;
 }
 #define JS_REF_COUNT(p) (*js_ref_count(p))
+
+/* Whether a hash table shall grow. That writes to each entry, and so to pages all over the image: longer chains cost a call less. */
+static inline bool js_is_full(int entries, int limit) {
+    return entries > (js_frozen_end != 0 ? 8 * limit : limit);
+}
