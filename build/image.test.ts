@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { engine, ours } from "../testing/binaries.ts";
 import { homeTarget } from "./engine.mjs";
 import { linkBlank } from "./embedded.mjs";
@@ -93,7 +93,10 @@ describeEmbedded("the executable", () => {
     writeFileSync(join(directory, "main.js"), script);
     const blank = await linkBlank(join(directory, "main.js"), homeTarget);
     copyFileSync(blank, join(directory, "blank"));
+    const said = vi.spyOn(console, "log").mockImplementation(() => {});
     writeImage(blank, homeTarget, join(directory, "imaged"));
+    expect(said).toHaveBeenCalledWith(expect.stringMatching(/^a heap image of /));
+    said.mockRestore();
     for (const name of ["blank", "imaged"]) {
       const run = (end: string, limit = "true") =>
         execa("sh", ["-c", `${limit}; exec "$0"`, join(directory, name)], {
