@@ -32,10 +32,10 @@ export function barsOf(rows, bytes) {
     );
   const adds = /^(flannel|bridge|host-local|loopback) ADD/;
   const bars = [
-    upTo("VERSION, wall, the slowest", worst(titled(/VERSION/), wall), 0.4, 0.22),
-    upTo("STATUS of the flannel chain, wall", worst(titled(/^flannel STATUS/), wall), 0.45, 0.25),
-    upTo("loopback ADD, wall", worst(titled(/^loopback ADD/), wall), 0.4, 0.3),
-    upTo("flannel ADD chain on tmpfs, wall", worst(titled(/^flannel ADD chain, tmpfs/), wall), 0.33, 0.25),
+    upTo("VERSION, wall, the slowest", worst(titled(/VERSION/), wall), 0.22),
+    upTo("STATUS of the flannel chain, wall", worst(titled(/^flannel STATUS/), wall), 0.25),
+    upTo("loopback ADD, wall", worst(titled(/^loopback ADD/), wall), 0.3),
+    upTo("flannel ADD chain on tmpfs, wall", worst(titled(/^flannel ADD chain, tmpfs/), wall), 0.25),
     upTo("flannel ADD chain on a disk, wall", worst(titled(/^flannel ADD chain, (?!tmpfs)/), wall), 0.33, 0.25),
     upTo(
       "flannel DEL chain, CPU",

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { root } from "../build/bootstrap.mjs";
 import { count } from "./counts.mjs";
+import { priceOf } from "./left.mjs";
 import { runPlan } from "./plan.mjs";
 import { report } from "./report.mjs";
 import { scenarios } from "./rows.mjs";
 
-const { harness, peers, lanes: sources, quick, rows: only, bin, also, cgo } = JSON.parse(process.argv[2]);
+const { harness, pages, peers, lanes: sources, quick, rows: only, bin, also, cgo } = JSON.parse(process.argv[2]);
 const names = ["flannel", "bridge", "host-local", "loopback", "portmap"];
 const work = join(root, ".cache/bench/run");
 /** The measuring is spread over so many passes, each on fresh copies: a copy's place in the page cache shifts its times. */
@@ -138,7 +139,9 @@ for (const { id, count: many, steps } of measured) {
   for (const lane of lanes) counts.set(`${id} ${lane.name}`, await count(steps(lane)));
 }
 process.stderr.write("\n");
+const { stdout: prices } = await execa(pages);
 report({
+  price: priceOf(prices),
   measured: measured.map((scenario) => ({
     ...scenario,
     rows: scenario.rows.filter(({ title }) => wanted.test(title)),

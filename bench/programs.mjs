@@ -29,7 +29,7 @@ async function compile(compiler, source, program) {
   return file;
 }
 
-/** Returns the harness, and the directory or file of each peer: what is there to be copied before it is measured. */
+/** Returns the harness, the measure of page faults, and the directory or file of each peer: what is there to be copied before it is measured. */
 export async function buildPrograms(cgo) {
   mkdirSync(join(cache, "bench"), { recursive: true });
   const go = buildGoPeers(cgo);
@@ -40,6 +40,7 @@ export async function buildPrograms(cgo) {
   if (!musl) console.log("NOT MEASURED: the floor on musl, because there is no musl-gcc (Debian: musl-tools)");
   return {
     harness: await compile(musl ? "musl-gcc" : "gcc", "harness.c", "harness"),
+    pages: await compile(musl ? "musl-gcc" : "gcc", "pages.c", "pages"),
     peers: Object.fromEntries(goPeers.map(({ name, version }) => [name, version])),
     lanes: {
       go,

@@ -4,6 +4,7 @@ import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { root } from "../build/bootstrap.mjs";
 import { barsOf } from "./bars.mjs";
+import { leftOf } from "./left.mjs";
 import { plot } from "./plot.mjs";
 import { compare, summarize } from "./statistics.mjs";
 
@@ -86,6 +87,14 @@ function costTable(rows, lanes) {
   );
 }
 
+function leftTable(rows, price) {
+  const figures = ({ title, ...times }) => [title, ...Object.values(times).map((time) => fixed(time, 2))];
+  return table(
+    ["call", "whole", "a C program's start and end", "kernel", "page faults", "TypeScript and engine"],
+    leftOf(rows, price).map(figures),
+  );
+}
+
 function barTable(bars) {
   const limit = (value, most) => (value === undefined ? "" : `${most ? "≤" : "≥"} ${value}`);
   const verdict = ({ met, aimMet }) =>
@@ -109,7 +118,7 @@ function barTable(bars) {
 
 /** Prints the tables; a whole run also becomes the three files. */
 export function report(run) {
-  const { lanes, bytes, peers, cgo, whole } = run;
+  const { lanes, bytes, peers, cgo, whole, price } = run;
   const rows = rowsOf(run);
   const bars = barsOf(rows, bytes);
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -138,6 +147,13 @@ ${barTable(bars)}
 The ratios are medians of the ratios within each round; ± is half the interval that holds the true median with 95 % certainty.
 
 ${wallTable(rows, lanes)}
+
+## What is left of a call, ms
+
+Weft's time, less what the floor on musl takes for VERSION and for this call, less the page faults it has beyond the floor's, at
+${fixed(price * 1000, 1)} µs each: the mean of the three kinds that [pages.c](pages.c) measures.
+
+${leftTable(rows, price)}
 
 ## What it takes
 
