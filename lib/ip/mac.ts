@@ -12,17 +12,14 @@ export function parseMac(text: string): Mac | undefined {
   return [0, 2, 4, 6, 8, 10].map((at) => digits.slice(at, at + 2)).join(":");
 }
 
+/** A MAC in our form as one number of 48 bits. */
+export const macNumber = (mac: Mac): number => Number.parseInt(mac.replaceAll(":", ""), 16);
+
 /** The six bytes of a MAC in our form. */
 export function macBytes(mac: Mac): Uint8Array {
   const bytes = new Uint8Array(6);
-  for (let at = 0; at < 6; at++) bytes[at] = (digitAt(mac, at * 3) << 4) | digitAt(mac, at * 3 + 1);
+  for (let at = 0; at < 6; at++) bytes[at] = Number.parseInt(mac.slice(at * 3, at * 3 + 2), 16);
   return bytes;
-}
-
-/** The value of a lower-case hex digit. */
-function digitAt(text: string, at: number): number {
-  const code = text.charCodeAt(at);
-  return code < 0x3a ? code - 0x30 : code - 0x57;
 }
 
 const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));

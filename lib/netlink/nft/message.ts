@@ -41,14 +41,10 @@ export interface ChainRef extends TableRef {
   readonly chain: string;
 }
 
-export function nfgenmsg(family: number, resId = 0): (writer: Writer) => void {
-  // u8 family, u8 version, be16 resource id
-  const word = family | ((resId & 0xff) << 24) | ((resId >>> 8) << 16);
-  return (writer) => writer.u32(word);
-}
-
-/** Of requests about tables of a family, or of all. */
-const headers = new Map([0, ...Object.values(familyNumbers)].map((number) => [number, nfgenmsg(number)]));
+/** struct nfgenmsg { u8 family; u8 version; be16 resource id } */
+export const nfgenmsg = (family: number, resId = 0): readonly number[] => [
+  family | ((resId & 0xff) << 24) | ((resId >>> 8) << 16),
+];
 
 export interface NftRequest {
   /** As nft would say it: `add chain inet t "c"`. */
@@ -66,7 +62,7 @@ function request({ operation, message, family, attrs, set }: NftRequest, flags: 
     operation: `nft ${operation}`,
     type: (NFNL_SUBSYS_NFTABLES << 8) | messages[message],
     flags,
-    header: headers.get(number) ?? nfgenmsg(number),
+    header: nfgenmsg(number),
   };
   if (attrs !== undefined) made.attrs = attrs;
   if (set !== undefined) made.set = set;

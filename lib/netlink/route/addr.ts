@@ -2,7 +2,7 @@
 import { formatPrefix, lastOf, type Prefix } from "../../ip/prefix.ts";
 import { ipFromBytes, type Family } from "../../ip/ip.ts";
 import { attrSet, WireError } from "../wire/attrs.ts";
-import { sourceOf, type Writer } from "../wire/bytes.ts";
+import { sourceOf } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
 import { i32, ip, span, u32 } from "../wire/kinds.ts";
 
@@ -47,13 +47,11 @@ export interface Addr {
   readonly netnsId: number | undefined;
 }
 
-function ifaddrmsg(family: number, length: number, ifIndex: number): (writer: Writer) => void {
-  return (writer) => {
-    // u8 family, u8 prefix length, u8 flags, u8 scope
-    writer.u32(family | (length << 8));
-    writer.u32(ifIndex);
-  };
-}
+/** struct ifaddrmsg { u8 family; u8 prefix length; u8 flags; u8 scope; u32 index } */
+const ifaddrmsg = (family: number, length: number, ifIndex: number): readonly number[] => [
+  family | (length << 8),
+  ifIndex,
+];
 
 /** Gives a link an address; EEXIST when it has it. IPv4 gets a broadcast address where the prefix leaves room for one. */
 export function addAddr(

@@ -272,7 +272,8 @@ describe("bytes that are no link", () => {
   const header = "00000000 02000000 00000000 00000000";
   const words = (payload: string): string => {
     try {
-      decodeLink(hex(payload));
+      // All of it, also what is read when it is looked at.
+      structuredClone({ ...decodeLink(hex(payload)) });
     } catch (error) {
       if (error instanceof WireError) return error.message;
       throw error;

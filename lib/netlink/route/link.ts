@@ -2,7 +2,7 @@
 // linux/if_link.h that we use, for the kinds bridge, veth and ifb.
 import type { Mac } from "../../ip/mac.ts";
 import { attrSet, WireError, type AttrSet, type Table, type Values } from "../wire/attrs.ts";
-import { sourceOf, type Writer } from "../wire/bytes.ts";
+import { sourceOf } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
 import { cstring, i32, mac, nest, span, u16, u8, u32, type Span } from "../wire/kinds.ts";
 
@@ -99,15 +99,13 @@ export interface Link {
   readonly port: { readonly hairpin: boolean; readonly isolated: boolean } | undefined;
 }
 
-function ifinfomsg(family: number, ifIndex: number, flags: number, change: number): (writer: Writer) => void {
-  return (writer) => {
-    // u8 family, u8 padding, u16 type
-    writer.u32(family);
-    writer.u32(ifIndex);
-    writer.u32(flags);
-    writer.u32(change);
-  };
-}
+/** struct ifinfomsg { u8 family; u8 padding; u16 type; i32 index; u32 flags; u32 change } */
+const ifinfomsg = (family: number, ifIndex: number, flags: number, change: number): readonly number[] => [
+  family,
+  ifIndex,
+  flags,
+  change,
+];
 
 function checkIfinfomsg(payload: Uint8Array): void {
   if (payload.length < ifinfomsgBytes)
@@ -129,7 +127,10 @@ export function isLinkUp(payload: Uint8Array): boolean {
   return ((payload[8] ?? 0) & IFF_UP) !== 0;
 }
 
-/** Reads a link out of RTM_NEWLINK or RTM_DELLINK. Throws a WireError on bytes that are none. */
+/**
+ * Reads a link out of RTM_NEWLINK or RTM_DELLINK. Throws a WireError on bytes that are none; where they are what a bridge
+ * or its port says of itself, to look at that does.
+ */
 export function decodeLink(payload: Uint8Array): Link {
   checkIfinfomsg(payload);
   const source = sourceOf(payload);
@@ -137,8 +138,6 @@ export function decodeLink(payload: Uint8Array): Link {
   const flags = words[2] ?? 0;
   const attrs = linkAttrs.read(source, ifinfomsgBytes, payload.length);
   const { kind, data, slaveKind, slaveData } = attrs.info ?? {};
-  const bridge = kind === "bridge" ? within(bridgeAttrs, data) : undefined;
-  const port = slaveKind === "bridge" ? within(portAttrs, slaveData) : undefined;
   return {
     ifIndex: words[1] ?? 0,
     name: attrs.name ?? "",
@@ -155,9 +154,16 @@ export function decodeLink(payload: Uint8Array): Link {
     group: attrs.group ?? 0,
     peerIfIndex: kind === "veth" ? attrs.peerIfIndex : undefined,
     peerNetnsId: attrs.peerNetnsId,
-    // A kernel that cannot do it answers 0 all the same, but has no default VLAN.
-    vlanFiltering: bridge?.vlanDefaultPvid === undefined ? undefined : bridge.vlanFiltering === 1,
-    port: port === undefined ? undefined : { hairpin: port.hairpin === 1, isolated: port.isolated === 1 },
+    // A bridge says forty things of itself, and as many of each port: they are looked through for who asks.
+    get vlanFiltering() {
+      const bridge = kind === "bridge" ? within(bridgeAttrs, data) : undefined;
+      // A kernel that cannot do it answers 0 all the same, but has no default VLAN.
+      return bridge?.vlanDefaultPvid === undefined ? undefined : bridge.vlanFiltering === 1;
+    },
+    get port() {
+      const port = slaveKind === "bridge" ? within(portAttrs, slaveData) : undefined;
+      return port && { hairpin: port.hairpin === 1, isolated: port.isolated === 1 };
+    },
   };
 }
 

@@ -336,11 +336,7 @@ describeWith(["cell", "ip"], "rtnetlink on the kernel", () => {
       operation: "link list",
       type: 18,
       flags: NLM_F_DUMP,
-      header: (writer) => {
-        writer.skip(4);
-        writer.u32(77);
-        writer.skip(8);
-      },
+      header: [0, 77, 0, 0],
     };
     expect(refusal(() => conversation.dump(stray))).toMatchObject({
       errnoName: "EINVAL",

@@ -1,7 +1,7 @@
 // What a bridge tells one of its ports: hairpin, isolation, VLANs. Messages of family AF_BRIDGE; IFLA_PROTINFO with
 // IFLA_BRPORT_* of linux/if_link.h, IFLA_AF_SPEC with IFLA_BRIDGE_* of linux/if_bridge.h.
 import { attrSet, WireError } from "../wire/attrs.ts";
-import { sourceOf, type Writer } from "../wire/bytes.ts";
+import { sourceOf } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
 import { many, nest, u16, u32 } from "../wire/kinds.ts";
 import { portAttrs } from "./link.ts";
@@ -30,14 +30,8 @@ const portLinkAttrs = attrSet("IFLA", {
   extMask: [29, u32],
 });
 
-function header(ifIndex: number): (writer: Writer) => void {
-  return (writer) => {
-    writer.u8(AF_BRIDGE);
-    writer.skip(3);
-    writer.u32(ifIndex);
-    writer.skip(8);
-  };
-}
+/** struct ifinfomsg */
+const header = (ifIndex: number): readonly number[] => [AF_BRIDGE, ifIndex, 0, 0];
 
 /** Sets a port's flags. By index: by name the kernel answers ENODEV. */
 export function setPort(ifIndex: number, port: { readonly hairpin?: boolean; readonly isolated?: boolean }): Request {

@@ -2,7 +2,7 @@
 import { formatIp, ipFromBytes, type Family, type Ip } from "../../ip/ip.ts";
 import { formatPrefix, type Prefix } from "../../ip/prefix.ts";
 import { attrSet, WireError } from "../wire/attrs.ts";
-import { sourceOf, type Writer } from "../wire/bytes.ts";
+import { sourceOf } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
 import { blob, ip, nest, u32 } from "../wire/kinds.ts";
 import { addressFamily } from "./addr.ts";
@@ -97,13 +97,9 @@ export function rtmsg({
   scope = 0,
   type = 0,
   flags = 0,
-}: Rtmsg): (writer: Writer) => void {
-  return (writer) => {
-    // u8 family, dst_len, src_len, tos, table, protocol, scope, type
-    writer.u32(family | (dstLength << 8));
-    writer.u32(table | (protocol << 8) | (scope << 16) | (type << 24));
-    writer.u32(flags);
-  };
+}: Rtmsg): readonly number[] {
+  // struct rtmsg { u8 family, dst_len, src_len, tos, table, protocol, scope, type; u32 flags }
+  return [family | (dstLength << 8), table | (protocol << 8) | (scope << 16) | (type << 24), flags];
 }
 
 /** Adds a route; EEXIST when the same is there. A route to the same place by another way is added beside it. */

@@ -1,6 +1,6 @@
 // What every message about traffic control has: struct tcmsg and TCA_* of linux/rtnetlink.h.
 import { WireError } from "../wire/attrs.ts";
-import { sourceOf, type Source, type Writer } from "../wire/bytes.ts";
+import { sourceOf, type Source } from "../wire/bytes.ts";
 
 export const tcmsgBytes = 20;
 
@@ -21,11 +21,14 @@ export interface TcHeader {
   readonly info: number;
 }
 
-export function tcmsg({ ifIndex, handle, parent, info }: TcHeader): (writer: Writer) => void {
-  return (writer) => {
-    for (const word of [0, ifIndex, handle, parent, info]) writer.u32(word);
-  };
-}
+/** struct tcmsg, whose first word is the family. */
+export const tcmsg = ({ ifIndex, handle, parent, info }: TcHeader): readonly number[] => [
+  0,
+  ifIndex,
+  handle,
+  parent,
+  info,
+];
 
 /** Reads the header. Throws a WireError on bytes that are none. */
 export function decodeTcmsg(payload: Uint8Array): { source: Source; header: TcHeader } {

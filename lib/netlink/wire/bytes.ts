@@ -83,17 +83,22 @@ export class Writer {
     this.#length = 0;
   }
 
+  // For an interpreter a call is the dearest of all there is here: what comes often makes none but to grow.
+
   /** Makes room for `count` zero bytes and returns where they begin. */
   skip(count: number): number {
     const at = this.#length;
     this.#length = at + count;
-    if (this.#length > this.#bytes.length) {
-      const larger = new Uint8Array((Math.max(this.#length, this.#bytes.length * 2) + 3) & ~3);
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-      this.#words = new Uint32Array(larger.buffer);
-    }
+    if (this.#length > this.#bytes.length) this.#grow();
     return at;
+  }
+
+  /** Makes room for what is counted already. */
+  #grow(): void {
+    const larger = new Uint8Array((Math.max(this.#length, this.#bytes.length * 2) + 3) & ~3);
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+    this.#words = new Uint32Array(larger.buffer);
   }
 
   u8(value: number): void {
@@ -110,6 +115,41 @@ export class Writer {
   /** A word, at a multiple of four. */
   u32(value: number): void {
     this.setU32(this.skip(4), value);
+  }
+
+  /** Words, at a multiple of four. */
+  words(list: readonly number[]): void {
+    const at = this.skip(list.length * 4) >>> 2;
+    const words = this.#words;
+    for (let each = 0; each < list.length; each++) words[at + each] = list[each] as number;
+  }
+
+  /** A whole attribute (struct nlattr) that holds one word. */
+  wordAttribute(type: number, value: number): void {
+    const at = this.#length;
+    this.#length = at + 8;
+    if (this.#length > this.#bytes.length) this.#grow();
+    const words = this.#words;
+    words[at >>> 2] = 8 | (type << 16);
+    words[(at >>> 2) + 1] = value;
+  }
+
+  /** The same of six bytes: a word, and half of the next. */
+  sixByteAttribute(type: number, first: number, second: number): void {
+    const at = this.#length;
+    this.#length = at + 12;
+    if (this.#length > this.#bytes.length) this.#grow();
+    const words = this.#words;
+    words[at >>> 2] = 10 | (type << 16);
+    words[(at >>> 2) + 1] = first;
+    words[(at >>> 2) + 2] = second & 0xffff;
+  }
+
+  /** The same of any bytes. */
+  bytesAttribute(type: number, bytes: Uint8Array): void {
+    const at = this.skip(4);
+    this.put(bytes);
+    this.endAttribute(at, type);
   }
 
   /** Ends the attribute that began at byte `at` with room for its header (struct nlattr): writes that, and pads. */

@@ -20,7 +20,7 @@ function request(operation: string, flags: number, name = operation): Request {
     operation,
     type: 16,
     flags,
-    header: (writer) => void writer.skip(16),
+    header: [0, 0, 0, 0],
     attrs: (writer) => set.encode(writer, { nested: { deep: 1 }, name }),
     set,
   };

@@ -38,8 +38,8 @@ export interface Request {
   readonly type: number;
   /** Beside NLM_F_REQUEST: NLM_F_ACK for a change, NLM_F_DUMP for a list, none for a single reply. */
   readonly flags: number;
-  /** Writes the family header; returns nothing. */
-  readonly header: (writer: Writer) => void;
+  /** The family header, in words of the host's byte order. */
+  readonly header: readonly number[];
   /** The attributes after it. */
   readonly attrs?: (writer: Writer) => void;
   /** Their table, which gives an attribute in an error its name. */
@@ -263,15 +263,14 @@ export class Conversation {
     for (let at = 0; at < requests.length; at++) {
       const request = requests[at] as Request;
       const flags = at === acked ? request.flags : request.flags & ~NLM_F_ACK;
-      const from = writer.skip(headerBytes);
       const sequence = ++this.#sequence;
-      request.header(writer);
+      const from = writer.length;
+      writer.words([0, request.type | ((NLM_F_REQUEST | flags) << 16), sequence, 0]);
+      writer.words(request.header);
       const attrsFrom = writer.length;
       request.attrs?.(writer);
       const to = writer.length;
       writer.setU32(from, to - from);
-      writer.setU32(from + 4, request.type | ((NLM_F_REQUEST | flags) << 16));
-      writer.setU32(from + 8, sequence);
       sent.push({ request, sequence, from, attrsFrom, to });
     }
     return { bytes: writer.bytes(), sent };

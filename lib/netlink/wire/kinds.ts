@@ -1,6 +1,6 @@
 // The kinds of values that netlink attributes hold: only those that a table uses.
 import { ipBytes, ipFromBytes, type Ip } from "../../ip/ip.ts";
-import { macBytes, macFromBytes, type Mac } from "../../ip/mac.ts";
+import { macBytes, macFromBytes, macNumber, type Mac } from "../../ip/mac.ts";
 import { WireError, type AttrSet, type Kind, type Table, type Values } from "./attrs.ts";
 import { textIn, type Source } from "./bytes.ts";
 
@@ -19,12 +19,14 @@ export const u16: Kind<number> = {
 export const u32: Kind<number> = {
   size: 4,
   encode: (writer, value) => writer.u32(value),
+  attribute: (writer, type, value) => writer.wordAttribute(type, value),
   decode: ({ words }, at) => words[at >>> 2] ?? 0,
 };
 
 export const i32: Kind<number> = {
   size: 4,
   encode: (writer, value) => writer.u32(value),
+  attribute: (writer, type, value) => writer.wordAttribute(type, value),
   decode: ({ words }, at) => (words[at >>> 2] ?? 0) | 0,
 };
 
@@ -53,12 +55,14 @@ const swapped = (word: number): number =>
 export const be32: Kind<number> = {
   size: 4,
   encode: (writer, value) => writer.u32(swapped(value)),
+  attribute: (writer, type, value) => writer.wordAttribute(type, swapped(value)),
   decode: ({ words }, at) => swapped(words[at >>> 2] ?? 0),
 };
 
 export const beI32: Kind<number> = {
   size: 4,
   encode: (writer, value) => writer.u32(swapped(value)),
+  attribute: (writer, type, value) => writer.wordAttribute(type, swapped(value)),
   decode: ({ words }, at) => swapped(words[at >>> 2] ?? 0) | 0,
 };
 
@@ -89,12 +93,20 @@ export const cstring: Kind<string> = {
 export const mac: Kind<Mac> = {
   size: 0,
   encode: (writer, value) => writer.put(macBytes(value)),
+  attribute(writer, type, value) {
+    const number = macNumber(value);
+    writer.sixByteAttribute(type, swapped(number / 0x10000), swapped(number << 16));
+  },
   decode: ({ bytes }, at, end) => macFromBytes(bytes, at, end),
 };
 
 export const ip: Kind<Ip> = {
   size: 0,
   encode: (writer, value) => writer.put(ipBytes(value)),
+  attribute(writer, type, value) {
+    if (value.family === 4) writer.wordAttribute(type, swapped(Number(value.value)));
+    else writer.bytesAttribute(type, ipBytes(value));
+  },
   decode({ bytes }, at, end, path) {
     const value = ipFromBytes(bytes.subarray(at, end));
     if (value === undefined) throw new WireError(`${path}: want 4 or 16 bytes, got ${end - at}`);
