@@ -10,6 +10,8 @@
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#define MASQUERADE_TABLE "cni_plugins_masquerade"
+#define HOSTPORT "cni_hostport"
 #define NETWORK_HASH "cb6e746fae1a4d6c" // of cbr0
 static const char *container, *backend;
 static int is_iptables;
@@ -32,11 +34,11 @@ static void attr_be32(int type, unsigned value) { attr_u32(type, htonl(value)); 
 static struct rtattr *nest(int type) { return attr(type | NLA_F_NESTED, NULL, 0); }
 
 // Asks for chains in one datagram; a bit for each that is there.
-static unsigned get_chains(int fd, int count, const int *families, const char *const *tables, const char *const *chains) {
+static unsigned get_chains(int fd, int count, const int *families, const char *const *names, const char *const *chains) {
 	unsigned there = 0;
 	for (int i = 0; i < count; i++) {
 		begin_nft(NFT_MSG_GETCHAIN, 0, families[i]);
-		attr_text(NFTA_CHAIN_TABLE, tables[i]);
+		attr_text(NFTA_CHAIN_TABLE, names[i]);
 		attr_text(NFTA_CHAIN_NAME, chains[i]);
 	}
 	int first = messages - count + 1;
@@ -52,9 +54,9 @@ static unsigned get_chains(int fd, int count, const int *families, const char *c
 
 static unsigned get_chains_of(int fd, const char *table, int count, const char *const *chains) {
 	int families[8];
-	const char *tables[8];
-	for (int i = 0; i < count; i++) families[i] = AF_INET, tables[i] = table;
-	return get_chains(fd, count, families, tables, chains);
+	const char *names[8];
+	for (int i = 0; i < count; i++) families[i] = AF_INET, names[i] = table;
+	return get_chains(fd, count, families, names, chains);
 }
 
 static unsigned get_generation(int fd) {
@@ -67,6 +69,30 @@ static void get_table(int fd, int family, const char *table) {
 	begin_nft(NFT_MSG_GETTABLE, 0, family);
 	attr_text(NFTA_TABLE_NAME, table);
 	send_all(fd, 1);
+}
+
+// Which tables there are, by the places below.
+static const struct table {
+	int family;
+	const char *name;
+} tables[] = {{NFPROTO_INET, MASQUERADE_TABLE}, {AF_INET, "nat"}, {AF_INET6, "nat"}, {AF_INET, HOSTPORT}, {AF_INET6, HOSTPORT}};
+
+static unsigned list_tables(int fd, int *any) {
+	unsigned there = 0;
+	begin_nft(NFT_MSG_GETTABLE, NLM_F_DUMP, 0);
+	MUST(send(fd, out, out_length, 0));
+	out_length = messages = 0;
+	for (*any = 0;;) {
+		int left = MUST(recv(fd, buffer, sizeof buffer, 0));
+		for (struct nlmsghdr *each = (void *)buffer; NLMSG_OK(each, left); each = NLMSG_NEXT(each, left)) {
+			if (each->nlmsg_type == NLMSG_DONE || each->nlmsg_type == NLMSG_ERROR) return there;
+			struct nfgenmsg *header = NLMSG_DATA(each);
+			struct rtattr *name = (void *)(header + 1); // the first attribute
+			*any = 1;
+			for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++)
+				if (header->nfgen_family == tables[i].family && !strcmp(RTA_DATA(name), tables[i].name)) there |= 1u << i;
+		}
+	}
 }
 
 struct found {
@@ -287,8 +313,6 @@ static void look_for_older_tables(void) {
 
 // ---- bridge's masquerading
 
-#define MASQUERADE_TABLE "cni_plugins_masquerade"
-
 static void masquerade(struct in_addr ip) {
 	static const char *const nft_chains[] = {"masq_checks", "postrouting"};
 	char chain[64], comment[256];
@@ -300,8 +324,8 @@ static void masquerade(struct in_addr ip) {
 	if (!is_iptables) {
 		get_table(fd, NFPROTO_INET, MASQUERADE_TABLE);
 		int families[] = {NFPROTO_INET, NFPROTO_INET};
-		const char *tables[] = {MASQUERADE_TABLE, MASQUERADE_TABLE};
-		get_chains(fd, 2, families, tables, nft_chains);
+		const char *names[] = {MASQUERADE_TABLE, MASQUERADE_TABLE};
+		get_chains(fd, 2, families, names, nft_chains);
 		for (int i = 0; i < 2; i++) list_rules(fd, NFPROTO_INET, MASQUERADE_TABLE, nft_chains[i], NULL, NULL);
 		begin_batch(generation);
 		begin_rule(NFPROTO_INET, MASQUERADE_TABLE, "masq_checks", 0);
@@ -344,33 +368,34 @@ static void masquerade(struct in_addr ip) {
 	close(fd);
 }
 
+// DEL looks whatever is configured: where there are no tables at all, that is the only question.
 static void unmasquerade(void) {
 	struct found found = {0};
-	if (!backend) return;
-	int fd = open_netlink(NETLINK_NETFILTER);
-	get_generation(fd);
-	unsigned generation = get_generation(fd);
-	begin_nft(NFT_MSG_GETTABLE, NLM_F_DUMP, 0);
-	dump(fd, NULL, NULL);
-	list_rules(fd, NFPROTO_INET, MASQUERADE_TABLE, "masq_checks", container, &found);
-	char chain[64];
-	const char *chains[] = {chain};
-	snprintf(chain, sizeof chain, "CNI-%.24s", container);
-	unsigned jumped = get_chains_of(fd, "nat", 1, chains);
-	if (jumped) list_rules(fd, AF_INET, "nat", "POSTROUTING", chain, &found);
-	begin_batch(generation);
-	if (jumped) {
-		delete_rules(AF_INET, "nat", "POSTROUTING", &found);
-		change_chain(NFT_MSG_DELCHAIN, 0, "nat", chain);
-	} else delete_rules(NFPROTO_INET, MASQUERADE_TABLE, "masq_checks", &found);
-	send_batch(fd);
+	int any, fd = open_netlink(NETLINK_NETFILTER);
+	list_tables(fd, &any);
+	if (any) {
+		char chain[64];
+		const char *chains[] = {chain};
+		unsigned generation = get_generation(fd), there = list_tables(fd, &any), jumped = 0;
+		if (there & 1) list_rules(fd, NFPROTO_INET, MASQUERADE_TABLE, "masq_checks", container, &found);
+		snprintf(chain, sizeof chain, "CNI-%.24s", container);
+		if (there & 2) jumped = get_chains_of(fd, "nat", 1, chains);
+		if (jumped) list_rules(fd, AF_INET, "nat", "POSTROUTING", chain, &found);
+		if (jumped || found.count) {
+			begin_batch(generation);
+			if (jumped) {
+				delete_rules(AF_INET, "nat", "POSTROUTING", &found);
+				change_chain(NFT_MSG_DELCHAIN, 0, "nat", chain);
+			} else delete_rules(NFPROTO_INET, MASQUERADE_TABLE, "masq_checks", &found);
+			send_batch(fd);
+		} else get_generation(fd);
+	}
 	close(fd);
 	look_for_older_tables();
 }
 
 // ---- portmap
 
-#define HOSTPORT "cni_hostport"
 static const struct in_addr localhost = {0x0100007f};
 static struct in_addr pod_ip;
 
@@ -504,30 +529,38 @@ static void portmap_add(void) {
 
 static void portmap_del(void) {
 	static const char *const own_chains[] = {"hostports", "hostip_hostports", "masquerading"};
-	static const int families[] = {AF_INET, AF_INET, AF_INET, AF_INET6, AF_INET6, AF_INET6};
-	static const char *const tables[] = {HOSTPORT, "nat", "nat", HOSTPORT, "nat", "nat"};
-	static const char *const ways[] = {"hostports", "CNI-HOSTPORT-DNAT", "CNI-HOSTPORT-SNAT", "hostports", "CNI-HOSTPORT-DNAT", "CNI-HOSTPORT-SNAT"};
+	// The places of their tables, and the chains by which packets come.
+	static const int places[] = {3, 1, 1, 4, 2, 2};
+	static const char *const ways[] = {"hostports", "CNI-HOSTPORT-DNAT", "CNI-HOSTPORT-SNAT"};
 	static struct found found[4];
-	char chain[64], old[64];
-	const char *mapped[] = {chain}, *older[] = {old};
-	unsigned jumped = 0;
-	int fd = open_netlink(NETLINK_NETFILTER);
-	unsigned there = get_chains(fd, 6, families, tables, ways);
+	int any, count = 0, fd = open_netlink(NETLINK_NETFILTER), families[6];
+	const char *names[6], *chains[6];
+	unsigned known = list_tables(fd, &any), mapped = 0, entered = 0;
+	for (int i = 0; i < 6; i++) {
+		if (!(known & 1u << places[i])) continue;
+		if (i == 0) mapped = 1u << count;
+		if (i == 1) entered = 1u << count;
+		families[count] = tables[places[i]].family, names[count] = tables[places[i]].name, chains[count++] = ways[i % 3];
+	}
+	unsigned there = count ? get_chains(fd, count, families, names, chains) : 0;
 	if (there) {
+		char chain[64], old[64];
+		const char *own[] = {chain}, *older[] = {old};
+		unsigned jumped = 0;
 		int lock = lock_rules();
 		unsigned generation = get_generation(fd);
-		for (int i = 0; i < 3 && there & 1; i++) list_rules(fd, AF_INET, HOSTPORT, own_chains[i], container, &found[i]);
-		if (there & 2) {
+		for (int i = 0; i < 3 && there & mapped; i++) list_rules(fd, AF_INET, HOSTPORT, own_chains[i], container, &found[i]);
+		if (there & entered) {
 			container_chain(chain, "CNI-DN-");
 			container_chain(old, "CNI-SN-");
-			jumped = get_chains_of(fd, "nat", 1, mapped);
+			jumped = get_chains_of(fd, "nat", 1, own);
 			get_chains_of(fd, "nat", 1, older);
 			// Where neither is there the comments are looked through: the network may have had another name.
 			if (!jumped) list_rules(fd, AF_INET, "nat", "CNI-HOSTPORT-DNAT", NULL, NULL);
 		}
 		if (jumped) {
 			list_rules(fd, AF_INET, "nat", chain, NULL, NULL);
-			get_chains_of(fd, "nat", 1, mapped);
+			get_chains_of(fd, "nat", 1, own);
 			list_rules(fd, AF_INET, "nat", "CNI-HOSTPORT-DNAT", chain, &found[3]);
 			list_rules(fd, AF_INET, "nat", "CNI-HOSTPORT-SNAT", NULL, NULL);
 		}

@@ -140,7 +140,8 @@ static struct rtattr *attr(int type, const void *data, int length) {
 static void attr_u32(int type, unsigned value) { attr(type, &value, 4); }
 static void end_nest(struct rtattr *nest) { nest->rta_len = out + out_length - (char *)nest; }
 
-// Sends what was written; the first answer is in `buffer`. Returns when the last of `expected` answers is there.
+// Sends what was written; the first answer is in `buffer`. Returns when the last of `expected` answers is there. Of several
+// changes the last alone asks for an ack: one that is refused says so by itself.
 static int send_all(int fd, int expected) {
 	int first = 0;
 	MUST(send(fd, out, out_length, 0));
@@ -296,7 +297,7 @@ static void bridge_add(void) {
 	snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/accept_ra", port);
 	write_file(path, 0, "0");
 	struct ifinfomsg flags = {.ifi_family = AF_BRIDGE, .ifi_index = peer};
-	begin(RTM_SETLINK, NLM_F_ACK, &flags, sizeof flags);
+	begin(RTM_SETLINK, 0, &flags, sizeof flags);
 	struct rtattr *info = attr(IFLA_PROTINFO | NLA_F_NESTED, NULL, 0);
 	attr(IFLA_BRPORT_MODE, &hairpin, 1);
 	attr(IFLA_BRPORT_ISOLATED, &isolated, 1);
@@ -304,7 +305,7 @@ static void bridge_add(void) {
 	set_link(peer, IFF_UP, IFF_UP);
 	snprintf(alias, sizeof alias, "cni:cbr0:%s:%s", env("CNI_CONTAINERID"), env("CNI_IFNAME"));
 	attr(IFLA_IFALIAS, alias, strlen(alias));
-	send_all(node, 2);
+	send_all(node, 1);
 
 	struct in_addr ip = reserve(), network = {htonl(subnet & 0xffff0000)};
 	masquerade(ip);
@@ -314,14 +315,16 @@ static void bridge_add(void) {
 	snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/accept_dad", env("CNI_IFNAME"));
 	pod_sysctl(path, "0");
 	struct ifaddrmsg addr = {.ifa_family = AF_INET, .ifa_prefixlen = __builtin_popcount(mask), .ifa_index = eth0};
-	begin(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &addr, sizeof addr);
+	begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &addr, sizeof addr);
 	attr(IFA_ADDRESS, &ip, 4);
 	attr(IFA_LOCAL, &ip, 4);
 	attr_u32(IFA_BROADCAST, broadcast);
 	set_link(eth0, IFF_UP, IFF_UP);
+	message->nlmsg_flags &= ~NLM_F_ACK;
 	add_route(eth0, &network, 16, gateway);
+	message->nlmsg_flags &= ~NLM_F_ACK;
 	add_route(eth0, NULL, 0, gateway);
-	send_all(pod, 4);
+	send_all(pod, 1);
 
 	list_addrs(node, bridge);
 	MUST(read_file_at(AT_FDCWD, "/proc/sys/net/ipv4/ip_forward", path, sizeof path));
