@@ -134,6 +134,9 @@ const shapes: Scenario[] = [
     node(`two addresses, ${cniVersion}`, [
       add(bridge({ cniVersion, ipam: { ...dual, routes: [{ dst: "0.0.0.0/0" }, { dst: "fd01::/64" }] } })),
     ]),
+    node(`routes of another family, and more than an address and a gateway, ${cniVersion}`, [
+      add(bridge({ cniVersion, ipam: { ...v4, routes: [{ dst: "fd02::/64" }, { dst: "10.7.0.0/16", priority: 7 }] } })),
+    ]),
     node(`layer 2, ${cniVersion}`, [add(l2({ cniVersion }), { says: /cannot convert: no valid IP addresses/ })]),
   ]),
 ];

@@ -18,7 +18,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vit
 import { quietSpawn, type TestCall, testHost } from "../../testing/host.ts";
 import { Recorder } from "../../testing/recorder.ts";
 import { refusalOf } from "../../testing/refusal.ts";
-import { answer } from "../../testing/runtime.ts";
+import { answer, prefix } from "../../testing/runtime.ts";
 import { sys } from "../host/node.ts";
 import type { Sys } from "../host/sys.ts";
 import { toCniError } from "./boundary.ts";
@@ -300,6 +300,27 @@ describe("a delegate that is this very executable stays in this process", () => 
       attachment: { containerId: "c0", ifName: "eth0" },
       netns: "/run/netns/nowhere",
       path: root,
+    });
+  });
+
+  test("and hands over what its version has a place for: of the oldest no more than addresses, gateways and their routes", async () => {
+    ours();
+    const recorder = new Recorder();
+    const routes = ["fd00:8::/48", { dst: prefix("10.8.0.0/16"), priority: 7 }];
+    recorder.result = answer(["10.1.0.5/24 10.1.0.1"], routes);
+    const add = (cniVersion: "0.2.0" | "0.3.0") =>
+      delegateAdd(
+        request(suiteOf(recorder), { cniVersion }),
+        hostOf("ADD", { over: no }),
+        "x",
+        parseConfig(JSON.stringify({ name: "net", cniVersion })),
+      );
+    expect(await add("0.2.0")).toEqual(answer(["10.1.0.5/24 10.1.0.1"], ["10.8.0.0/16"]));
+    expect(await add("0.3.0")).toEqual(recorder.result);
+    recorder.result = answer([]);
+    expect(await refusalOf(() => add("0.2.0"))).toMatchObject({
+      code: 1,
+      message: "cannot convert: no valid IP addresses",
     });
   });
 

@@ -6,11 +6,12 @@ import { buildId } from "./build.ts";
 import { callEnv, callPlugin, checkEnv, readCall } from "./call.ts";
 import { ConfigFault, decode, prepareSchema, type ConfigSource } from "./config.ts";
 import { CniError } from "./error.ts";
+import { gate } from "./gate.ts";
 import { JsonError, JsonObject, parseJson } from "./json.ts";
 import type { Behalf, Request, Verb } from "./plugin.ts";
-import { parseResult, writtenVersion, type Result } from "./result.ts";
+import { encodeResult, parseResult, writtenVersion, type Result } from "./result.ts";
 import { checkNetworkName } from "./validators.ts";
-import type { SpecVersion } from "./version.ts";
+import { familyOf, type SpecVersion } from "./version.ts";
 
 /** A runtime gives a plugin two minutes; a delegate that takes nearly all of them is stuck. */
 const deadlineMs = 110_000;
@@ -147,7 +148,12 @@ async function delegate(
   checkEnv(env);
   const read = readCall(config);
   checkNetworkName(read.network);
-  return callPlugin(plugin, { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns }, read, host);
+  const call = { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns };
+  const result = await callPlugin(plugin, call, read, host);
+  const version = gate(verb, read.configVersion, plugin.versions);
+  // What the oldest versions have no place for, a process of its own would not have handed over.
+  if (result === undefined || familyOf(version) !== "0.2") return result;
+  return resultOf(JSON.stringify(encodeResult(result, version)), version);
 }
 
 /** ADD of a delegate with this configuration. Throws its error. */
