@@ -150,25 +150,26 @@ async function delegate(
   checkNetworkName(read.network);
   const call = { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns };
   const result = await callPlugin(plugin, call, read, host);
+  if (result === undefined) return undefined;
   const version = gate(verb, read.configVersion, plugin.versions);
   // What the oldest versions have no place for, a process of its own would not have handed over.
-  if (result === undefined || familyOf(version) !== "0.2") return result;
+  if (familyOf(version) !== "0.2") return result;
   return resultOf(JSON.stringify(encodeResult(result, version)), version);
 }
 
 /** ADD of a delegate with this configuration. Throws its error. */
-export async function delegateAdd(
+export function delegateAdd(
   request: Request<unknown>,
   host: Host,
   type: string,
   config: ConfigSource,
 ): Promise<Result> {
   // ADD is the verb that always has one.
-  return (await delegate(request, host, "ADD", type, config)) as Result;
+  return delegate(request, host, "ADD", type, config) as Promise<Result>;
 }
 
 /** Any verb without a result, of a delegate with this configuration. Throws its error. */
-export async function delegateVerb(
+export function delegateVerb(
   request: Request<unknown>,
   host: Host,
   verb: "DEL" | "CHECK" | "STATUS" | "GC",
@@ -176,5 +177,5 @@ export async function delegateVerb(
   config: ConfigSource,
   behalf?: Behalf,
 ): Promise<void> {
-  await delegate(request, host, verb, type, config, behalf);
+  return delegate(request, host, verb, type, config, behalf) as Promise<undefined>;
 }
