@@ -111,7 +111,10 @@ const bridgeKeys = pick({
   unknown: fc.json(),
 });
 const ipam = fc
-  .record({ ranges: rangeSets, routes: fc.array(bridgeRoute, { maxLength: 2 }) })
+  .record({
+    ranges: rangeSets,
+    routes: fc.uniqueArray(bridgeRoute, { maxLength: 2, selector: (each) => JSON.stringify(each) }),
+  })
   .map((given) => ({ type: "host-local", ...given }));
 
 /** A value of another type than the key's, or out of its bounds. */
