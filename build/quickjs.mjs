@@ -33,6 +33,13 @@ function patch(crate, frozen) {
   writeFileSync(checksums, JSON.stringify({ ...JSON.parse(readFileSync(checksums, "utf8")), files: {} }));
 }
 
+/** Fetches them, unchanged, from where this machine's cargo is told to (a mirror, where it has one). */
+export async function fetchCrates(directory, env = {}) {
+  const manifest = join(root, "host/Cargo.toml");
+  const args = ["vendor", "--quiet", "--locked", "--respect-source-config", "--manifest-path", manifest, directory];
+  await execa("cargo", args, { env, stdout: "ignore", stderr: "inherit" });
+}
+
 /** Makes them, once for each state of what they are made from. Returns their directory. */
 export async function engineCrates() {
   const target = join(root, "host/target");
@@ -45,10 +52,7 @@ export async function engineCrates() {
   mkdirSync(target, { recursive: true });
   for (const old of globSync(join(target, "crates-*"))) rmSync(old, { recursive: true });
   const made = join(target, `crates-${mark}.${process.pid}`);
-  await execa("cargo", ["vendor", "--quiet", "--locked", "--manifest-path", join(root, "host/Cargo.toml"), made], {
-    stdout: "ignore",
-    stderr: "inherit",
-  });
+  await fetchCrates(made);
   patch(join(made, "rquickjs-sys"), sources[1].toString());
   renameSync(made, crates);
   return crates;

@@ -27,7 +27,7 @@ struct Image {
 static mut IMAGE: Image = Image { root: 0, heap: [0; HEAP], bytecode: *carried::MAIN };
 
 unsafe extern "C" {
-    /// The engine's (host/quickjs.patch): objects below this address are never freed, and using one does not write to it.
+    /// The engine's (frozen.h): objects below this address are never freed, and using one does not write to it.
     static mut js_frozen_end: usize;
 }
 
