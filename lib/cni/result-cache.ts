@@ -29,6 +29,6 @@ export function livesByCache(host: Host, name: string, but?: Netns): boolean {
     close();
     return dev !== but?.dev || ino !== but.ino;
   } catch (error) {
-    return !(error instanceof NotNetnsError || isErrno(error, "ENOENT", "ENOTDIR"));
+    return !(error instanceof NotNetnsError || isErrno(error, "ENOENT", "ENOTDIR", "ENAMETOOLONG"));
   }
 }
