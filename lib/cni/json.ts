@@ -186,9 +186,11 @@ export function sortedJson(value: PlainJson): string {
     return `[${text}]`;
   }
   const keys = Object.keys(value).sort();
+  // One look at all of them, since hardly any key is anything but letters.
+  const arePlain = !needsEscape.test(keys.join(""));
   for (let at = 0; at < keys.length; at++) {
     const key = keys[at] ?? "";
-    text += `${at === 0 ? "" : ","}${quoted(key)}:${sortedJson(value[key] ?? null)}`;
+    text += `${at === 0 ? "" : ","}${arePlain ? `"${key}"` : quoted(key)}:${sortedJson(value[key] ?? null)}`;
   }
   return `{${text}}`;
 }

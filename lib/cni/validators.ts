@@ -29,7 +29,8 @@ export function checkContainerId(id: string): void {
 export function checkIfName(name: string): void {
   const fault = (msg: string, details: string) =>
     new CniError("invalidEnvironment", msg, { details, hint: "choose another CNI_IFNAME" });
-  if (utf8Length(name) > maxIfNameBytes)
+  // No character's half takes more than three bytes.
+  if (name.length * 3 > maxIfNameBytes && utf8Length(name) > maxIfNameBytes)
     throw fault(
       "interface name is too long",
       `interface name "${name}" should be less than ${maxIfNameBytes + 1} characters`,
