@@ -1,6 +1,6 @@
 // The heap image: what it holds is the same in every process, and what must differ does. A wrong stack limit or a stray
 // pointer strikes in one start of many, so the executable starts by the thousand.
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -9,6 +9,7 @@ import { engine, ours } from "../testing/binaries.ts";
 import { homeTarget } from "./engine.mjs";
 import { linkBlank } from "./embedded.mjs";
 import { writeImage } from "./image.mjs";
+import { engineCrates, fetchCrates } from "./quickjs.mjs";
 
 const directory = mkdtempSync(join(tmpdir(), "weft-image-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -119,6 +120,19 @@ describeEmbedded("the executable", () => {
       expect(await error("memory")).toMatchObject({ code: 999, msg: "out of memory" });
     }
   }, 120_000);
+
+  test("is made of crates from the mirror that cargo's own configuration names", async () => {
+    const [home, fetched] = [join(directory, "home"), join(directory, "crates")];
+    const mirror = await engineCrates();
+    mkdirSync(home);
+    writeFileSync(
+      join(home, "config.toml"),
+      `[source]\ncrates-io.replace-with = "mirror"\nmirror.directory = ${JSON.stringify(mirror)}\n`,
+    );
+    // Tests have no network: there is nowhere else to fetch them from.
+    await fetchCrates(fetched, { CARGO_HOME: home });
+    expect(readdirSync(fetched).sort()).toEqual(readdirSync(mirror).sort());
+  }, 60_000);
 });
 
 describe("the build", () => {
