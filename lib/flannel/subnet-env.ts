@@ -25,7 +25,9 @@ function prefixOf(text: string, key: string, path: string): Prefix {
 /** Reads the file's text; `path` is for the messages. Throws a SubnetEnvFault. */
 export function parseSubnetEnv(text: string, path: string): SubnetEnv {
   const values = new Map<string, string>();
-  for (const line of text.split(/\r?(?:\n|$)/)) {
+  // A regular expression to split by takes as long as all the rest.
+  for (const written of text.split("\n")) {
+    const line = written.endsWith("\r") ? written.slice(0, -1) : written;
     const equals = line.indexOf("=");
     const key = equals < 0 ? line : line.slice(0, equals);
     if (equals < 0 && key.startsWith("FLANNEL_")) throw new SubnetEnvFault(`${path}: the line "${line}" has no "="`);
