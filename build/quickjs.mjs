@@ -7,6 +7,11 @@ import { root } from "./bootstrap.mjs";
 
 /** What of quickjs.c is replaced, by what. */
 const replacements = (frozen) => [
+  // Too long for the compiler's liking since it asks where an object lies, and called everywhere.
+  [
+    "static JSValue js_dup(JSValueConst v)\n",
+    "static inline __attribute__((always_inline)) JSValue js_dup(JSValueConst v)\n",
+  ],
   ["#define JS_REF_COUNT(p) (js_rc(p)->ref_count)\n", frozen],
   [
     "if (2 * (rt->shape_hash_count + 1) > rt->shape_hash_size)",
