@@ -63,13 +63,23 @@ describeEmbedded("the executable", () => {
 
   test("a blank one is refused what must not be in an image, and runs as any other", async () => {
     const script = `
-      import { getenv, write } from "host";
+      import { getenv, readFile, write } from "host";
       const told = [];
       for (const each of [() => getenv("HOME"), () => Math.random()]) {
         try { each(); told.push("nothing"); } catch (error) { told.push(error.message); }
       }
       const kept = { tree: { leaves: ["1", "2"] }, names: new Map([["first", {}]]) };
+      const many = Array.from({ length: 1000 }, (_, number) => ({ number }));
+      // proc_pid_stat(5): minflt.
+      const faults = () => Number(readFile("/proc/self/stat", 4096).split(" ")[9]);
       const ends = {
+        // To use an object is not to write to it: its page stays the file's.
+        pages() {
+          const before = faults();
+          for (const each of many) if (each.number < 0) return 1;
+          write(1, String(faults() - before));
+          return 6;
+        },
         // Several times what the limit allows: garbage in circles that pass through what is in the image, whose objects
         // change all the while.
         garbage() {
@@ -98,6 +108,10 @@ describeEmbedded("the executable", () => {
     writeImage(blank, homeTarget, join(directory, "imaged"));
     expect(said).toHaveBeenCalledWith(expect.stringMatching(/^a heap image of /));
     said.mockRestore();
+    const { stdout: pages } = await execa(join(directory, "imaged"), { env: { END: "pages" }, reject: false });
+    expect(pages).toMatch(/^\d+$/);
+    // They lie on some forty pages, of which the kernel maps sixteen at once.
+    expect(Number(pages)).toBeLessThan(20);
     for (const name of ["blank", "imaged"]) {
       const run = (end: string, limit = "true") =>
         execa("sh", ["-c", `${limit}; exec "$0"`, join(directory, name)], {
