@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { spawnSync } from "node:child_process";
 import { build as esbuild } from "esbuild";
 import { execa } from "execa";
@@ -89,8 +89,7 @@ async function cargo(triple, bin, table) {
 }
 
 /** The TypeScript as one module of plain JavaScript. Returns its file. */
-async function bundle(facts) {
-  const js = join(work, "js");
+export async function bundle(facts, js = join(work, "js"), plugins = []) {
   rmSync(js, { recursive: true, force: true });
   await esbuild({
     entryPoints: { main: join(root, "plugins/main.ts") },
@@ -105,6 +104,7 @@ async function bundle(facts) {
     minifyWhitespace: true,
     sourcemap: "external",
     define: definesOf(facts),
+    plugins,
     logLevel: "warning",
   });
   return join(js, "main.js");
@@ -140,14 +140,36 @@ function triplesFor(target) {
   return { home, goal };
 }
 
-/** Links a module of JavaScript into the Rust program. Returns the blank executable; the next call replaces it. */
-export async function linkBlank(script, target) {
-  const { home, goal } = triplesFor(target);
-  const directory = dirname(script);
-  const compile = await cargo(home, "compile", writeTable(directory));
+/** Compiles a module of JavaScript. Returns the file with its bytecode. */
+async function compile(script, target) {
+  const tool = await cargo(triplesFor(target).home, "compile", writeTable(dirname(script)));
   const bytecode = `${script}.bc`;
-  await execa(compile, ["main.js", script, bytecode], { stderr: "inherit" });
-  return cargo(goal, "plugin", writeTable(directory, bytecode));
+  await execa(tool, [basename(script), script, bytecode], { stderr: "inherit" });
+  return bytecode;
+}
+
+/** Links main.js into the Rust program. Returns the blank executable; the next call replaces it. */
+export async function linkBlank(script, target) {
+  const bytecode = await compile(script, target);
+  return cargo(triplesFor(target).goal, "plugin", writeTable(dirname(script), bytecode));
+}
+
+/** The calls that a build rehearses, as they were recorded. */
+const recordedCalls = join(root, "build/rehearsal/recorded.json");
+
+/** The bytecode that answers as recorded. */
+export async function compileRehearsal(target, recorded = recordedCalls) {
+  const file = join(work, "rehearsal/answers.js");
+  await esbuild({
+    entryPoints: [join(root, "build/rehearsal/answers.js")],
+    outfile: file,
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    alias: { recorded },
+    logLevel: "warning",
+  });
+  return readFileSync(await compile(file, target));
 }
 
 /** Returns the finished executable. */
@@ -162,7 +184,7 @@ export async function buildEmbedded(facts) {
   const blank = await linkBlank(await bundle(facts), target);
   const executable = join(work, `weft-${target}`);
   rmSync(executable, { force: true });
-  writeImage(blank, target, executable);
+  writeImage(blank, target, executable, await compileRehearsal(target));
   // What the image is worth is measured beside this one.
   copyFileSync(blank, `${executable}-blank`);
   // A copy of this executable knows another by this last line (lib/cni/delegate.ts).

@@ -3,21 +3,33 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { homeTarget } from "./engine.mjs";
+import { planFrom } from "./rehearsal/plan.mjs";
 
-/** How an executable for a target can be run here; undefined where it cannot. */
-function runnerFor(target) {
-  if (target === homeTarget) return [];
-  const emulator = [`qemu-${target}-static`, `qemu-${target}`].find(
+/** What runs another machine's executables here; undefined where nothing does. */
+const emulatorOf = (target) =>
+  [`qemu-${target}-static`, `qemu-${target}`].find(
     (name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0,
   );
-  return emulator && [emulator, "-0", "write-image"];
+
+/** Rehearses calls by what was recorded of them, and plans the image's layout by what they use. */
+export function planFor(blank, target, rehearsal) {
+  const { left, plan } = planFrom(printedBy(blank, target, "rehearse", { input: rehearsal }).toString());
+  if (left.some((answers) => answers > 0))
+    console.log("a call asks the kernel for something else than when it was recorded: npm run record, to keep it fast");
+  return plan;
+}
+
+/** What the blank executable prints when it is called by a name. */
+function printedBy(blank, target, name, options) {
+  const [command, ...args] = target === homeTarget ? [blank] : [emulatorOf(target), "-0", name, blank];
+  const { status, stdout, stderr } = spawnSync(command, args, { argv0: name, maxBuffer: 1 << 28, ...options });
+  if (status !== 0) throw new Error(`the executable cannot make its heap image: ${stdout}${stderr}`);
+  return stdout;
 }
 
 /** The section's address, how many of its bytes nothing uses, and its content, as the blank executable prints them. */
-function writtenBy(blank, runner, env) {
-  const [command, ...args] = [...runner, blank];
-  const { status, stdout, stderr } = spawnSync(command, args, { argv0: "write-image", env, maxBuffer: 1 << 28 });
-  if (status !== 0) throw new Error(`the executable cannot make its heap image: ${stdout}${stderr}`);
+function writtenBy(blank, target, options) {
+  const stdout = printedBy(blank, target, "write-image", options);
   return { address: stdout.readBigUInt64LE(0), unused: stdout.readBigUInt64LE(8), content: stdout.subarray(16) };
 }
 
@@ -52,15 +64,16 @@ function withSection(elf, { address, unused, content }) {
 /**
  * Writes a copy of the blank executable with its heap image. The image is made twice, the stack and the environment
  * elsewhere, and must be the same to the bit: a word that differs is an address or a time that no other process may see.
- * Where the target cannot be run the copy stays blank, which is slower and nothing else.
+ * What the calls of a rehearsal (bytecode of build/rehearsal/answers.js) use lies together in it. Where the target cannot be
+ * run the copy stays blank, which is slower and nothing else.
  */
-export function writeImage(blank, target, executable) {
+export function writeImage(blank, target, executable, rehearsal) {
   let bytes = readFileSync(blank);
-  const runner = runnerFor(target);
-  if (runner === undefined) {
+  if (target !== homeTarget && emulatorOf(target) === undefined) {
     console.log(`no qemu-${target} here: each start makes its heap anew, some milliseconds a call`);
   } else {
-    const [image, again] = [{}, { PAD: "x".repeat(4000) }].map((env) => writtenBy(blank, runner, env));
+    const input = rehearsal === undefined ? "" : planFor(blank, target, rehearsal);
+    const [image, again] = [{}, { PAD: "x".repeat(4000) }].map((env) => writtenBy(blank, target, { env, input }));
     if (!image.content.equals(again.content)) throw new Error("two runs made different heap images: see docs/host.md");
     bytes = withSection(bytes, image);
     console.log(`a heap image of ${((image.content.length - Number(image.unused)) / 1e6).toFixed(2)} MB`);

@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { engine, ours } from "../testing/binaries.ts";
+import { root } from "./bootstrap.mjs";
 import { homeTarget } from "./engine.mjs";
-import { linkBlank } from "./embedded.mjs";
-import { writeImage } from "./image.mjs";
+import { compileRehearsal, linkBlank } from "./embedded.mjs";
+import { planFor, writeImage } from "./image.mjs";
 import { engineCrates, fetchCrates } from "./quickjs.mjs";
 
 const directory = mkdtempSync(join(tmpdir(), "weft-image-"));
@@ -70,6 +71,9 @@ describeEmbedded("the executable", () => {
       }
       const kept = { tree: { leaves: ["1", "2"] }, names: new Map([["first", {}]]) };
       const many = Array.from({ length: 1000 }, (_, number) => ({ number }));
+      const crowd = Array.from({ length: 6000 }, (_, number) => ({ number, next: undefined }));
+      for (const each of crowd) each.next = crowd[each.number + 50];
+      const first = crowd[0];
       // proc_pid_stat(5): minflt.
       const faults = () => Number(readFile("/proc/self/stat", 4096).split(" ")[9]);
       const ends = {
@@ -77,6 +81,13 @@ describeEmbedded("the executable", () => {
         pages() {
           const before = faults();
           for (const each of many) if (each.number < 0) return 1;
+          write(1, String(faults() - before));
+          return 6;
+        },
+        // A few of many that lie between them.
+        scattered() {
+          const before = faults();
+          for (let each = first; each !== undefined; each = each.next) if (each.number < 0) return 1;
           write(1, String(faults() - before));
           return 6;
         },
@@ -100,6 +111,8 @@ describeEmbedded("the executable", () => {
         recursion() { return 1 + ends.recursion(); },
         memory() { for (const all = []; ; ) all.push("x".repeat(1000) + all.length); },
       };
+      // An image has room for five times its bytecode, and this one has little code.
+      export const room = "${"x".repeat(400_000)}";
       export default () => ends[getenv("END")]();`;
     writeFileSync(join(directory, "main.js"), script);
     const blank = await linkBlank(join(directory, "main.js"), homeTarget);
@@ -112,7 +125,21 @@ describeEmbedded("the executable", () => {
     expect(pages).toMatch(/^\d+$/);
     // They lie on some forty pages, of which the kernel maps sixteen at once.
     expect(Number(pages)).toBeLessThan(20);
-    for (const name of ["blank", "imaged"]) {
+    // What a rehearsed call uses lies together.
+    const stat = `1 (x)${" 0".repeat(40)}`;
+    const answers = [["getenv", "scattered"], ["readFile", stat], ["readFile", stat], ["write"]];
+    writeFileSync(join(directory, "recorded.json"), JSON.stringify({ scattered: answers }));
+    const rehearsal = await compileRehearsal(homeTarget, join(directory, "recorded.json"));
+    writeImage(blank, homeTarget, join(directory, "rehearsed"), rehearsal);
+    const [scattered, together] = await Promise.all(
+      ["imaged", "rehearsed"].map(async (name) => {
+        const { stdout } = await execa(join(directory, name), { env: { END: "scattered" }, reject: false });
+        expect(stdout).toMatch(/^\d+$/);
+        return Number(stdout);
+      }),
+    );
+    expect(together).toBeLessThan((scattered as number) / 2);
+    for (const name of ["blank", "imaged", "rehearsed"]) {
       const run = (end: string, limit = "true") =>
         execa("sh", ["-c", `${limit}; exec "$0"`, join(directory, name)], {
           env: { HOME: "/here", END: end },
@@ -134,6 +161,13 @@ describeEmbedded("the executable", () => {
       expect(await error("memory")).toMatchObject({ code: 999, msg: "out of memory" });
     }
   }, 120_000);
+
+  test("was rehearsed with calls that ask the kernel for what they asked when they were recorded", async () => {
+    const said = vi.spyOn(console, "log");
+    planFor(join(root, "dist/embedded", `weft-${homeTarget}-blank`), homeTarget, await compileRehearsal(homeTarget));
+    expect(said.mock.calls).toEqual([]);
+    said.mockRestore();
+  }, 60_000);
 
   test("is made of crates from the mirror that cargo's own configuration names", async () => {
     const [home, fetched] = [join(directory, "home"), join(directory, "crates")];
@@ -160,6 +194,13 @@ describe("the build", () => {
   test("refuses two images that differ", () => {
     const blank = blankThatPrints('printf "0000000011111111%s" "$PAD"');
     expect(() => writeImage(blank, homeTarget, join(directory, "out"))).toThrow("two runs made different heap images");
+  });
+
+  test("says that a rehearsed call is not what it was", () => {
+    const said = vi.spyOn(console, "log").mockImplementation(() => {});
+    planFor(blankThatPrints("echo '0 1:24:1'; echo '2 1:24:1'"), homeTarget, Buffer.alloc(0));
+    expect(said.mock.calls).toEqual([[expect.stringContaining("npm run record")]]);
+    said.mockRestore();
   });
 
   test("says what kept an image from being made", () => {

@@ -14,6 +14,10 @@ const replacements = (frozen) => [
   ],
   ["#define JS_REF_COUNT(p) (js_rc(p)->ref_count)\n", frozen],
   [
+    "    h = shape_hash(1, (uintptr_t)proto);\n    if (sizeof(proto) > 4)\n        h = shape_hash(h, (uint64_t)(uintptr_t)proto >> 32);\n",
+    "    h = shape_hash(shape_hash(1, (uint32_t)js_identity(proto)), (uint32_t)(js_identity(proto) >> 32));\n",
+  ],
+  [
     "if (2 * (rt->shape_hash_count + 1) > rt->shape_hash_size)",
     "if (js_is_full(2 * (rt->shape_hash_count + 1), rt->shape_hash_size))",
   ],

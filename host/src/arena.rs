@@ -8,13 +8,13 @@
 //!
 //! One thread allocates at a time: there is only one, and while image.rs lets another make the heap, it waits.
 
-use crate::image;
+use crate::{image, layout};
 use rquickjs::allocator::Allocator;
 use std::ptr::{addr_of_mut, null_mut};
 
 /// Several times what an ADD takes.
 const SIZE: usize = 2 << 20;
-/// A block's size, in front of it.
+/// A block's size, in front of it; in the image also its number.
 const HEADER: usize = size_of::<usize>();
 /// What blocks are aligned to.
 pub const ALIGN: usize = 16;
@@ -26,6 +26,8 @@ const FULL: &str = "is full: raise imageSize in build/embedded.mjs";
 #[repr(C, align(4096))]
 struct Area([u8; SIZE]);
 static mut AREA: Area = Area([0; SIZE]);
+/// Blocks of the image and of AREA lie below.
+static mut END: *mut u8 = unsafe { addr_of_mut!(AREA).add(1).cast() };
 
 /// What is left of where blocks are carved from; nothing before the first block.
 static mut REST: Rest = NOTHING;
@@ -64,14 +66,22 @@ pub fn rest() -> Rest {
     unsafe { REST }
 }
 
+/// Takes memory that is not linked: all below its end is ours from now on.
+pub fn move_to(room: Rest) {
+    unsafe {
+        END = room.end;
+        carve_from(room);
+    }
+}
+
 /// Whether a block is of the image or of AREA. What libc lends lies above all that is linked, on its heap or mapped.
 fn is_ours(block: *mut u8) -> bool {
-    (block as usize) < addr_of_mut!(AREA) as usize + SIZE
+    block < unsafe { END }
 }
 
 /// Size of a block of ours.
-unsafe fn size_of_block(block: *mut u8) -> usize {
-    unsafe { *(block.sub(HEADER) as *const usize) }
+pub unsafe fn size_of_block(block: *mut u8) -> usize {
+    unsafe { *(block.sub(HEADER) as *const u32) as usize }
 }
 
 #[cold]
@@ -109,6 +119,26 @@ pub unsafe fn alloc(size: usize) -> *mut u8 {
     unsafe {
         // What `carve` would make of it, so that a call finds again what it freed.
         let size = (size + HEADER).next_multiple_of(ALIGN) - HEADER;
+        if image::is_building() { alloc_in_image(size) } else { take(size) }
+    }
+}
+
+/// Puts the block's number behind its size: the engine's identity of an object that may be moved (frozen.h).
+#[cold]
+unsafe fn alloc_in_image(size: usize) -> *mut u8 {
+    unsafe {
+        let (number, place) = layout::next(size);
+        let block = if place.is_null() { take(size) } else { place };
+        if !block.is_null() {
+            *(block.sub(HEADER) as *mut [u32; 2]) = [size as u32, number];
+        }
+        block
+    }
+}
+
+/// A freed block of this size, or a new one.
+unsafe fn take(size: usize) -> *mut u8 {
+    unsafe {
         if size > SMALL {
             return carve(size);
         }

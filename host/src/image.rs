@@ -6,7 +6,7 @@
 //! (build/image.mjs) puts that into a copy. docs/host.md says what follows for the TypeScript.
 
 use crate::arena::{self, Rest, carve_from};
-use crate::carried;
+use crate::{carried, layout};
 use std::hint::black_box;
 use std::ptr::{addr_of_mut, null_mut};
 
@@ -29,6 +29,8 @@ static mut IMAGE: Image = Image { root: 0, heap: [0; HEAP], bytecode: *carried::
 unsafe extern "C" {
     /// The engine's (frozen.h): objects below this address are never freed, and using one does not write to it.
     static mut js_frozen_end: usize;
+    /// And blocks below this one have a number.
+    static mut js_numbered_end: usize;
 }
 
 static mut BUILDING: bool = false;
@@ -76,24 +78,43 @@ pub fn bytecode_was_read() {
     }
 }
 
-/// Makes the heap. Returns what of the image is not used.
-fn fill<T>(make: fn() -> T) -> Rest {
+/// Makes a heap in this room. Returns its root, and what is left of the room.
+pub fn build<T>(room: Rest, make: fn() -> T) -> (&'static T, Rest) {
     unsafe {
-        let room = Rest { next: addr_of_mut!((*image()).heap).cast(), end: image().add(1).cast() };
         let before = carve_from(room);
+        js_numbered_end = room.end as usize;
         BUILDING = true;
-        (*image()).root = Box::into_raw(Box::new(make())) as usize;
+        let root = Box::leak(Box::new(make()));
         BUILDING = false;
-        carve_from(before)
+        (root, carve_from(before))
+    }
+}
+
+/// Makes the heap. Returns what of the image is not used.
+fn fill<T: 'static>(plan: &'static [layout::Place], make: fn() -> T) -> Rest {
+    unsafe {
+        let heap: *mut u8 = addr_of_mut!((*image()).heap).cast();
+        let zone = layout::together(heap, plan);
+        let (root, rest) = build(Rest { next: heap.add(zone), end: image().add(1).cast() }, make);
+        (*image()).root = root as *const T as usize;
+        rest
+    }
+}
+
+/// From now on what lies below stays as it is.
+pub fn freeze(end: *mut u8) {
+    unsafe {
+        js_frozen_end = end as usize;
+        js_numbered_end = end as usize;
     }
 }
 
 /// What `make` makes: as the build made it, or made now.
-pub fn root<T>(make: fn() -> T) -> &'static T {
+pub fn root<T: 'static>(make: fn() -> T) -> &'static T {
     if is_blank() {
-        fill(make);
+        fill(&[], make);
     } else {
-        unsafe { js_frozen_end = image().add(1) as usize };
+        freeze(unsafe { image().add(1) }.cast());
     }
     unsafe { &*((*image()).root as *const T) }
 }
@@ -104,25 +125,35 @@ const STACK_SIZE: usize = 1 << 20;
 struct Stack([u8; STACK_SIZE]);
 static mut STACK: Stack = Stack([0; STACK_SIZE]);
 
-/// Prints two words in this machine's order, the section's address and how many of its bytes nothing uses, and then the
-/// section; ends the process.
-pub fn write<T>(make: fn() -> T) -> ! {
-    extern "C" fn on_fixed_stack<T>(make: *mut libc::c_void) -> *mut libc::c_void {
-        // SAFETY: `write` passed a function of this type.
-        let rest = fill(unsafe { std::mem::transmute::<*mut libc::c_void, fn() -> T>(make) });
-        (rest.end as usize - rest.next as usize) as *mut libc::c_void
+/// Reads the plan of its layout (layout.rs). Prints two words in this machine's order, the section's address and how many of
+/// its bytes nothing uses, and then the section; ends the process.
+pub fn write<T: 'static>(make: fn() -> T) -> ! {
+    struct Task<T: 'static> {
+        plan: Vec<layout::Place>,
+        make: fn() -> T,
+        unused: usize,
+    }
+    extern "C" fn on_fixed_stack<T: 'static>(task: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: `write` passed one, and waits.
+        let task: &'static mut Task<T> = unsafe { &mut *task.cast() };
+        let rest = fill(&task.plan, task.make);
+        task.unused = rest.end as usize - rest.next as usize;
+        null_mut()
     }
     unsafe {
+        let mut task = Task { plan: layout::read_plan(), make, unused: 0 };
         let mut attributes = std::mem::zeroed();
         libc::pthread_attr_init(&mut attributes);
         libc::pthread_attr_setstack(&mut attributes, addr_of_mut!(STACK).cast(), STACK_SIZE);
         let mut thread = std::mem::zeroed();
-        let started = libc::pthread_create(&mut thread, &attributes, on_fixed_stack::<T>, make as *mut libc::c_void);
-        let mut unused = null_mut();
-        if started != 0 || libc::pthread_join(thread, &mut unused) != 0 {
+        let started = libc::pthread_create(&mut thread, &attributes, on_fixed_stack::<T>, (&raw mut task).cast());
+        if started != 0 || libc::pthread_join(thread, null_mut()) != 0 {
             libc::_exit(1);
         }
-        let words = [image() as usize, unused as usize].map(usize::to_ne_bytes);
+        if !layout::is_complete() {
+            crate::last_resort("\"the engine asked for other blocks than in the rehearsal\"");
+        }
+        let words = [image() as usize, task.unused].map(usize::to_ne_bytes);
         let parts = [words.as_flattened(), std::slice::from_raw_parts(image().cast(), SIZE)];
         let written = parts.iter().all(|part| crate::calls::write_all(1, part).is_ok());
         libc::_exit(if written { 0 } else { 1 })

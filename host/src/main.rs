@@ -6,7 +6,9 @@
 mod arena;
 mod calls;
 mod image;
+mod layout;
 mod memory;
+mod rehearsal;
 mod spawn;
 mod sys;
 
@@ -187,8 +189,13 @@ fn run<'js>(ctx: &Ctx<'js>, main: &Persistent<Function<'static>>) -> Result<i32>
 
 fn main() {
     std::panic::set_hook(Box::new(|panic| last_resort(&quote(&format!("internal panic: {panic}")))));
-    if image::is_blank() && std::env::args_os().next().is_some_and(|name| name == "write-image") {
-        image::write(make_root);
+    if image::is_blank() {
+        // What the build asks for (build/image.mjs).
+        match std::env::args().next().as_deref() {
+            Some("rehearse") => rehearsal::hold(make_root),
+            Some("write-image") => image::write(make_root),
+            _ => {}
+        }
     }
     let root = image::root(make_root);
     let status = root.context.with(|ctx| required(&ctx, run(&ctx, &root.main)));
