@@ -20,6 +20,9 @@ static mut ANSWER: Option<Persistent<Function<'static>>> = None;
 /// The recorded answer of a host function, where a call is rehearsed.
 pub fn answer<'js>(name: &str, params: &Params<'_, 'js>) -> Option<Result<Value<'js>>> {
     let answer = unsafe { (*(&raw const ANSWER)).clone() }?;
+    // The system call would have read them.
+    let texts = (0..params.len()).filter_map(|at| params.arg(at)?.into_string());
+    texts.for_each(|text| drop(text.to_string()));
     Some(answer.restore(params.ctx()).and_then(|answer| answer.call((name, params.arg(0)))))
 }
 
@@ -60,12 +63,11 @@ fn use_of(&(block, size): &(usize, usize)) -> u8 {
 
 /// Rehearses one call after another, each in a process of its own as every call is.
 fn rehearse_all<'js>(ctx: &Ctx<'js>, root: &Root, blocks: &[(usize, usize)]) -> Result<()> {
-    watch();
     // SAFETY: compiled by this very engine, in this build.
     let script = unsafe { Module::load(ctx.clone(), &layout::read_input()) }?;
     let (script, evaluated) = script.eval()?;
     evaluated.finish::<()>()?;
-    // The first object that comes is linked to the image's last, and this was the script's: calls write there too.
+    // What was written so far a call writes too: locks of the runtime, and the image's last object, to which its first is linked.
     unsafe { (&mut *USED).iter_mut().for_each(|used| *used = if *used == WRITTEN { WRITTEN } else { NOT }) };
     let function = |name: &str| script.get::<_, Function>(name);
     let (begin, left) = (function("begin")?, function("left")?);
@@ -113,6 +115,7 @@ pub fn hold(make: fn() -> Root) -> ! {
         action.sa_sigaction = on_fault as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO;
         libc::sigaction(libc::SIGSEGV, &action, null_mut());
+        watch();
         match root.context.with(|ctx| rehearse_all(&ctx, root, &blocks).catch(&ctx).map_err(|error| crate::describe(&ctx, error))) {
             Ok(()) => libc::_exit(0),
             Err(text) => crate::last_resort(&text),
