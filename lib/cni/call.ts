@@ -6,21 +6,21 @@ import type { Host } from "../host/host.ts";
 import { ConfigFault, decode, memberOf, parseConfig, prepareSchema, type ConfigSource } from "./config.ts";
 import { CniError } from "./error.ts";
 import { JsonError, JsonObject } from "./json.ts";
-import { verbs, type AnyPlugin, type AttachmentRequest, type Behalf, type Suite, type Verb } from "./plugin.ts";
+import {
+  verbs,
+  type AnyPlugin,
+  type AttachmentRequest,
+  type Behalf,
+  type CallEnv,
+  type GcRequest,
+  type ReadCall,
+  type Suite,
+  type Verb,
+} from "./plugin.ts";
 import { parseResult, type Result } from "./result.ts";
 import { validAttachments, validAttachmentsKeys } from "./valid-attachments.ts";
 import { checkContainerId, checkIfName } from "./validators.ts";
 import { gate } from "./gate.ts";
-
-/** The environment of a request. */
-export interface CallEnv {
-  readonly command: string;
-  readonly containerId: string;
-  readonly netns: string;
-  readonly ifName: string;
-  readonly args: string;
-  readonly path: string;
-}
 
 export interface Call {
   readonly name: string;
@@ -29,14 +29,6 @@ export interface Call {
   readonly behalf?: Behalf | undefined;
   /** Whether the request's netns is our own, where that is known: a delegate's request has its caller's. */
   readonly ownNetns?: boolean;
-}
-
-/** What is known of a call once its configuration has been read: enough to word an error. */
-export interface ReadCall {
-  readonly source: ConfigSource;
-  readonly network: string;
-  /** As the configuration says it; "" when it says nothing. */
-  readonly configVersion: string;
 }
 
 export function callEnv(host: Host): CallEnv {
@@ -141,52 +133,41 @@ export async function callPlugin(
   read: ReadCall,
   host: Host,
 ): Promise<Result | undefined> {
-  const { env, suite } = call;
+  const { env, suite, behalf } = call;
   const verb = env.command as Verb;
-  const version = gate(verb, read.configVersion, plugin.versions);
-  const common = {
-    network: read.network,
-    cniVersion: version,
-    source: read.source,
-    path: env.path,
-    suite,
-    behalf: call.behalf,
-  };
-  if (verb === "STATUS") {
-    await plugin.status({ ...common, ownNetns: false, conf: plugin.conf(read.source, verb, env.args, host) }, host);
+  const { source, network, configVersion } = read;
+  const version = gate(verb, configVersion, plugin.versions);
+  const valid = verb === "GC" ? validAttachments(source.tree) : [];
+  if (valid === undefined) {
+    host.log(`${plugin.name}: GC without "${validAttachmentsKeys[0]}" says nothing of who is valid: nothing is removed`);
     return undefined;
   }
-  if (verb === "GC") {
-    const valid = validAttachments(read.source.tree);
-    if (valid === undefined)
-      host.log(
-        `${plugin.name}: GC without "${validAttachmentsKeys[0]}" says nothing of who is valid: nothing is removed`,
-      );
-    else
-      await plugin.gc(
-        { ...common, ownNetns: false, valid, conf: plugin.conf(read.source, verb, env.args, host) },
-        host,
-      );
-    return undefined;
-  }
-
-  const own = call.ownNetns ?? isOwnNetns(env, host);
+  const own = needsAttachment.has(verb) && (call.ownNetns ?? isOwnNetns(env, host));
   if (own && verb !== "DEL") throw sameNetns(env.netns);
-  const request: AttachmentRequest<unknown> = {
-    ...common,
+  // One for all verbs: each handler's type says what of it the verb has.
+  const request: AttachmentRequest<unknown> & GcRequest<unknown> = {
+    network,
+    configVersion,
+    cniVersion: version,
+    source,
+    env,
+    suite,
+    behalf,
     ownNetns: own,
-    conf: plugin.conf(read.source, verb, env.args, host),
+    conf: plugin.conf(source, verb, env.args, host),
+    valid,
     attachment: { containerId: env.containerId, ifName: env.ifName },
     netns: own ? "" : env.netns,
-    prevResult: () => prevResultOf(read.source, version),
+    prevResult: () => prevResultOf(source, version),
   };
   if (verb === "ADD") return plugin.add(request, host);
-  if (verb === "CHECK") await plugin.check(request, host);
   if (verb === "DEL") {
     await plugin.del(request, host);
     // What the node holds for this attachment is gone; the netns is the node's own and was left alone. A delegate leaves it
     // to its caller to say so, who may have more to take back.
     if (own && call.ownNetns === undefined) throw sameNetns(env.netns);
-  }
+  } else if (verb === "CHECK") await plugin.check(request, host);
+  else if (verb === "STATUS") await plugin.status(request, host);
+  else await plugin.gc(request, host);
   return undefined;
 }

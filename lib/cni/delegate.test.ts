@@ -24,7 +24,7 @@ import type { Sys } from "../host/sys.ts";
 import { toCniError } from "./boundary.ts";
 import { parseConfig } from "./config.ts";
 import { delegateAdd, delegateVerb, findPlugin, isThisExecutable, resultOf } from "./delegate.ts";
-import type { Request, Suite } from "./plugin.ts";
+import type { CallEnv, Request, Suite } from "./plugin.ts";
 import { specVersions, type SpecVersion } from "./version.ts";
 
 let root = "";
@@ -46,10 +46,11 @@ const config = parseConfig(text);
 function request(suite: Suite = new Map(), over: Partial<Request<unknown>> = {}): Request<unknown> {
   return {
     network: "net",
+    configVersion: "1.0.0",
     cniVersion: "1.0.0",
     conf: undefined,
     source: parseConfig(text),
-    path: root,
+    env: { command: "", containerId: "c0", netns: "/run/netns/nowhere", ifName: "eth0", args: "A=1", path: root },
     suite,
     ownNetns: false,
     ...over,
@@ -299,7 +300,7 @@ describe("a delegate that is this very executable stays in this process", () => 
       conf: { text: bytes, args: "A=1" },
       attachment: { containerId: "c0", ifName: "eth0" },
       netns: "/run/netns/nowhere",
-      path: root,
+      env: { path: root },
     });
   });
 
@@ -324,21 +325,19 @@ describe("a delegate that is this very executable stays in this process", () => 
     });
   });
 
-  test.each<[string, string, Record<string, string>, number, string]>([
+  test.each<[string, string, Partial<CallEnv>, number, string]>([
     ["a name that is none", '{"name":1}', {}, 6, 'error unmarshall network config: "name" must be a string, got 1'],
     ["a configuration without a name", '{"cniVersion":"1.0.0"}', {}, 7, "missing network name"],
     ["a version nobody speaks", '{"name":"net","cniVersion":"1.1"}', {}, 1, "incompatible CNI versions"],
-    ["a link name that is none", text, { CNI_IFNAME: ".." }, 4, "interface name is . or .."],
-    ["no container id", text, { CNI_CONTAINERID: "" }, 4, "required env variables [CNI_CONTAINERID] missing"],
-    ["our own netns", text, { CNI_NETNS: "/proc/self/ns/net" }, 8, "plugin's netns and netns from CNI_NETNS should"],
+    ["a link name that is none", text, { ifName: ".." }, 4, "interface name is . or .."],
+    ["no container id", text, { containerId: "" }, 4, "required env variables [CNI_CONTAINERID] missing"],
+    ["our own netns", text, { netns: "/proc/self/ns/net" }, 8, "plugin's netns and netns from CNI_NETNS should"],
   ])("and refuses what that would refuse: %s", async (_what, bytes, env, code, message) => {
     ours();
     const recorder = new Recorder();
-    const host = hostOf("ADD", { env: { ...environment("ADD"), ...env }, over: no });
-    const own = "CNI_NETNS" in env;
-    const error = await refusalOf(() =>
-      delegateAdd(request(suiteOf(recorder), { ownNetns: own }), host, "x", parseConfig(bytes)),
-    );
+    const asked = request(suiteOf(recorder));
+    const from = { ...asked, env: { ...asked.env, ...env }, ownNetns: "netns" in env };
+    const error = await refusalOf(() => delegateAdd(from, hostOf("ADD", { over: no }), "x", parseConfig(bytes)));
     expect(error).toMatchObject({ code, message: expect.stringContaining(message) });
     expect(recorder.verbs).toEqual([]);
   });
@@ -346,8 +345,9 @@ describe("a delegate that is this very executable stays in this process", () => 
   test("DEL with our own netns does its part without it, and is no error of the delegate's", async () => {
     ours();
     const recorder = new Recorder();
-    const host = hostOf("DEL", { env: { ...environment("DEL"), CNI_NETNS: "/proc/self/ns/net" }, over: no });
-    await delegateVerb(request(suiteOf(recorder), { ownNetns: true }), host, "DEL", "x", config);
+    const host = hostOf("DEL", { over: no });
+    const asked = request(suiteOf(recorder), { ownNetns: true });
+    await delegateVerb({ ...asked, env: { ...asked.env, netns: "/proc/self/ns/net" } }, host, "DEL", "x", config);
     expect(recorder.verbs).toEqual(["DEL"]);
     expect(recorder.requests[0]).toMatchObject({ netns: "", ownNetns: true });
   });
@@ -367,8 +367,8 @@ describe("a delegate that is this very executable stays in this process", () => 
     const recorder = new Recorder();
     mkdirSync(join(root, "first"));
     script("first/x", `echo '{"code":120,"msg":"the first"}'; exit 1`);
-    const path = `${root}/first:${root}`;
-    const asked = request(suiteOf(recorder), { path });
+    const given = request(suiteOf(recorder));
+    const asked = { ...given, env: { ...given.env, path: `${root}/first:${root}` } };
     expect(isThisExecutable(join(root, "first/x"), hostOf("ADD"))).toBe(false);
     expect(await refusalOf(() => delegateAdd(asked, hostOf("ADD"), "x", config))).toMatchObject({ code: 120 });
     expect(recorder.verbs).toEqual([]);

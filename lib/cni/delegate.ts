@@ -3,12 +3,12 @@
 // process, which saves a process and its start; what the delegate sees and answers is the same either way.
 import type { FileStat, Host } from "../host/host.ts";
 import { buildId } from "./build.ts";
-import { callEnv, callPlugin, checkEnv, readCall } from "./call.ts";
+import { callPlugin, checkEnv, readCall } from "./call.ts";
 import { ConfigFault, decode, prepareSchema, type ConfigSource } from "./config.ts";
 import { CniError } from "./error.ts";
 import { gate } from "./gate.ts";
 import { JsonError, JsonObject, parseJson } from "./json.ts";
-import type { Behalf, Request, Verb } from "./plugin.ts";
+import type { Behalf, ReadCall, Request, Verb } from "./plugin.ts";
 import { encodeResult, parseResult, writtenVersion, type Result } from "./result.ts";
 import { checkNetworkName } from "./validators.ts";
 import { familyOf, type SpecVersion } from "./version.ts";
@@ -130,7 +130,7 @@ async function delegate(
   config: ConfigSource,
   given?: Behalf,
 ): Promise<Result | undefined> {
-  const { file, stat } = locate(type, request.path, host);
+  const { file, stat } = locate(type, request.env.path, host);
   // The delegate of a delegate is called on the same behalf, of which the process's environment knows nothing.
   const behalf = given ?? request.behalf;
   const plugin = request.suite.get(type);
@@ -144,10 +144,17 @@ async function delegate(
     const stdout = runExecutable(file, { CNI_COMMAND: verb, ...other, ...netns }, config.text, host);
     return verb === "ADD" ? resultOf(stdout, request.cniVersion) : undefined;
   }
-  const env = { ...callEnv(host), ...behalf, command: verb };
-  checkEnv(env);
-  const read = readCall(config);
-  checkNetworkName(read.network);
+  let { env } = request;
+  if (given !== undefined || verb !== env.command) {
+    env = { ...env, ...given, command: verb };
+    checkEnv(env);
+  }
+  // Nearly every IPAM plugin gets its caller's own configuration, which has been read.
+  let read: ReadCall = request;
+  if (config !== request.source) {
+    read = readCall(config);
+    checkNetworkName(read.network);
+  }
   const call = { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns };
   const result = await callPlugin(plugin, call, read, host);
   if (result === undefined) return undefined;

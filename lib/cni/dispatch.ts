@@ -3,9 +3,9 @@
 import type { Host } from "../host/host.ts";
 import { toCniError } from "./boundary.ts";
 import { version } from "./build.ts";
-import { callEnv, callPlugin, checkEnv, readCall, type Call, type ReadCall } from "./call.ts";
+import { callEnv, callPlugin, checkEnv, readCall, type Call } from "./call.ts";
 import { CniError } from "./error.ts";
-import { verbs, type AnyPlugin, type Suite } from "./plugin.ts";
+import { verbs, type AnyPlugin, type ReadCall, type Suite } from "./plugin.ts";
 import { gate } from "./gate.ts";
 import { encodeResult, type Result } from "./result.ts";
 import { checkNetworkName } from "./validators.ts";

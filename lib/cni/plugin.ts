@@ -20,17 +20,33 @@ export interface Behalf extends Attachment {
   readonly netns: string;
 }
 
-/** What every verb gets, after dispatch has checked it. */
-export interface Request<Conf> {
+/** The environment of a request. */
+export interface CallEnv {
+  readonly command: string;
+  readonly containerId: string;
+  readonly netns: string;
+  readonly ifName: string;
+  readonly args: string;
+  readonly path: string;
+}
+
+/** What is known of a call once its configuration has been read: enough to word an error. */
+export interface ReadCall {
+  /** Standard input as received: its text is what a delegate gets. */
+  readonly source: ConfigSource;
   /** The network's name. */
   readonly network: string;
+  /** As the configuration says it; "" when it says nothing. */
+  readonly configVersion: string;
+}
+
+/** What every verb gets, after dispatch has checked it. */
+export interface Request<Conf> extends ReadCall {
   /** The version the configuration asks for and the result goes out in. */
   readonly cniVersion: SpecVersion;
   readonly conf: Conf;
-  /** Standard input as received: its text is what a delegate gets. */
-  readonly source: ConfigSource;
-  /** CNI_PATH as received. */
-  readonly path: string;
+  /** As received, but for what a caller in this process changed. */
+  readonly env: CallEnv;
   /** The plugins this executable carries, for delegation in this process. */
   readonly suite: Suite;
   /** CNI_NETNS is this process's own netns, which only DEL comes through with. */

@@ -64,7 +64,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   const { conf, cniVersion } = request;
   const { node } = places;
   // A plugin that is not there is known before anything is made.
-  if (conf.ipam !== undefined) findPlugin(conf.ipam, request.path, host);
+  if (conf.ipam !== undefined) findPlugin(conf.ipam, request.env.path, host);
   let ipamAsked = false;
   let pair: Pair | undefined;
   // Told first, so done last: nobody else may be given the addresses while our link still has them.
