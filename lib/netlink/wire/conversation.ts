@@ -84,15 +84,6 @@ export function parseFrames(datagram: Uint8Array, content = true): Frame[] {
   return frames;
 }
 
-interface Sent {
-  readonly request: Request;
-  readonly sequence: number;
-  /** Where the request lies in what was sent, and where its attributes begin. */
-  readonly from: number;
-  readonly attrsFrom: number;
-  readonly to: number;
-}
-
 export class Conversation {
   readonly #socket: NetlinkSocket;
   readonly #writer = new Writer();
@@ -123,8 +114,10 @@ export class Conversation {
    */
   exchange(requests: readonly Request[], expected: readonly ErrnoName[] = []): (Message | undefined)[] {
     const { replies, refusals } = this.#ask(requests);
-    const refusal = refusals.find((each) => !isErrno(each, ...expected));
-    if (refusal !== undefined) throw refusal;
+    if (refusals.length > 0) {
+      const refusal = refusals.find((each) => !isErrno(each, ...expected));
+      if (refusal !== undefined) throw refusal;
+    }
     return replies;
   }
 
@@ -136,13 +129,13 @@ export class Conversation {
   /** Of changes only the last is acked: the kernel answers in order, and a refusal comes without being asked for. */
   #ask(requests: readonly Request[]): { replies: (Message | undefined)[]; refusals: NetlinkError[] } {
     const lastAck = lastAckOf(requests);
-    const { bytes, sent } = this.#compose(requests, lastAck);
-    const first = sent[0]?.sequence ?? 0;
+    const first = this.#sequence + 1;
+    const bytes = this.#compose(requests, lastAck);
     const replies: (Message | undefined)[] = [];
     let open = 0;
-    for (let at = 0; at < sent.length; at++) {
+    for (let at = 0; at < requests.length; at++) {
       replies.push(undefined);
-      if (at === lastAck || !isChange(sent[at])) open++;
+      if (at === lastAck || !isChange(requests[at])) open++;
     }
     this.#socket.send(bytes);
     const refusals: NetlinkError[] = [];
@@ -151,16 +144,13 @@ export class Conversation {
       for (let each = 0; each < frames.length; each++) {
         const frame = frames[each] as Frame;
         const at = frame.sequence - first;
-        const asked = sent[at];
+        const asked = requests[at];
         if (asked === undefined) continue;
         if (frame.type === NLMSG_ERROR) {
-          const refusal = errorOf(frame, asked, bytes);
+          const refusal = errorOf(frame, asked, bytes, at);
           if (refusal !== undefined) refusals.push(refusal);
-          if (at === lastAck || !isChange(asked)) open--;
-        } else {
-          replies[at] = frame;
-          if (!isChange(asked)) open--;
-        }
+        } else replies[at] = frame;
+        if (!isChange(asked) || (at === lastAck && frame.type === NLMSG_ERROR)) open--;
       }
     }
     return { replies, refusals };
@@ -173,18 +163,18 @@ export class Conversation {
    */
   transact(requests: readonly Request[]): void {
     const lastAck = lastAckOf(requests);
-    const { bytes, sent } = this.#compose(requests, lastAck);
-    const frame = sent[0];
-    const last = sent[lastAck];
-    if (frame === undefined || last === undefined) throw new TypeError("a transaction has a frame and an ack");
+    if (lastAck < 0) throw new TypeError("a transaction has a frame and an ack");
+    const first = this.#sequence + 1;
+    const bytes = this.#compose(requests, lastAck);
     this.#socket.send(bytes);
     let refusal: NetlinkError | undefined;
     for (let open = true; open; ) {
       for (const reply of this.#rest(refusal)) {
-        const each: Sent | undefined = sent[reply.sequence - frame.sequence];
-        if (each === undefined || reply.type !== NLMSG_ERROR) continue;
-        refusal ??= errorOf(reply, each, bytes);
-        open &&= each !== frame && each !== last;
+        const at = reply.sequence - first;
+        const asked: Request | undefined = requests[at];
+        if (asked === undefined || reply.type !== NLMSG_ERROR) continue;
+        refusal ??= errorOf(reply, asked, bytes, at);
+        open &&= at !== 0 && at !== lastAck;
       }
     }
     if (refusal !== undefined) throw refusal;
@@ -233,20 +223,21 @@ export class Conversation {
 
   #dumpOnce(
     request: Request,
-    matters: (datagram: Uint8Array) => boolean = () => true,
+    matters?: (datagram: Uint8Array) => boolean,
   ): { messages: Message[]; interrupted: boolean } {
-    const { bytes, sent } = this.#compose([request], -1);
-    const only = sent[0];
+    const bytes = this.#compose([request], -1);
     this.#socket.send(bytes);
     const messages: Message[] = [];
     let interrupted = false;
     for (;;) {
       const datagram = this.#socket.receive();
-      for (const frame of parseFrames(datagram, matters(datagram))) {
-        if (only === undefined || frame.sequence !== only.sequence) continue;
+      const frames = parseFrames(datagram, matters?.(datagram));
+      for (let each = 0; each < frames.length; each++) {
+        const frame = frames[each] as Frame;
+        if (frame.sequence !== this.#sequence) continue;
         interrupted ||= (frame.flags & NLM_F_DUMP_INTR) !== 0;
         if (frame.type === NLMSG_ERROR || frame.type === NLMSG_DONE) {
-          const refusal = errorOf(frame, only, bytes);
+          const refusal = errorOf(frame, request, bytes, 0);
           if (refusal !== undefined) throw refusal;
           return { messages, interrupted };
         }
@@ -256,38 +247,33 @@ export class Conversation {
   }
 
   /** `acked`: of the changes the only one that asks for an ack. The bytes are valid until the next request. */
-  #compose(requests: readonly Request[], acked: number): { bytes: Uint8Array; sent: Sent[] } {
+  #compose(requests: readonly Request[], acked: number): Uint8Array {
     const writer = this.#writer;
     writer.clear();
-    const sent: Sent[] = [];
     for (let at = 0; at < requests.length; at++) {
       const request = requests[at] as Request;
       const flags = at === acked ? request.flags : request.flags & ~NLM_F_ACK;
-      const sequence = ++this.#sequence;
       const from = writer.length;
-      writer.words([0, request.type | ((NLM_F_REQUEST | flags) << 16), sequence, 0]);
+      writer.words([0, request.type | ((NLM_F_REQUEST | flags) << 16), ++this.#sequence, 0]);
       writer.words(request.header);
-      const attrsFrom = writer.length;
       request.attrs?.(writer);
-      const to = writer.length;
-      writer.setU32(from, to - from);
-      sent.push({ request, sequence, from, attrsFrom, to });
+      writer.setU32(from, writer.length - from);
     }
-    return { bytes: writer.bytes(), sent };
+    return writer.bytes();
   }
 }
 
-const isChange = (sent: Sent | undefined): boolean => sent !== undefined && (sent.request.flags & NLM_F_ACK) !== 0;
+const isChange = (request: Request | undefined): boolean => ((request?.flags ?? 0) & NLM_F_ACK) !== 0;
 
 /** -1 where none asks for an ack. */
 function lastAckOf(requests: readonly Request[]): number {
   let at = requests.length - 1;
-  while (at >= 0 && ((requests[at]?.flags ?? 0) & NLM_F_ACK) === 0) at--;
+  while (at >= 0 && !isChange(requests[at])) at--;
   return at;
 }
 
-/** The refusal in an NLMSG_ERROR or NLMSG_DONE; undefined when it is an ack. */
-function errorOf(frame: Frame, { request, from, attrsFrom, to }: Sent, bytes: Uint8Array): NetlinkError | undefined {
+/** The refusal in an NLMSG_ERROR or NLMSG_DONE; undefined when it is an ack. The request is the one at this place in `sent`. */
+function errorOf(frame: Frame, request: Request, sent: Uint8Array, place: number): NetlinkError | undefined {
   const { payload, flags } = frame;
   if (payload.length < 4) throw new WireError(`netlink error of ${payload.length} bytes`);
   // Nearly always an ack, whose errno is 0.
@@ -301,7 +287,16 @@ function errorOf(frame: Frame, { request, from, attrsFrom, to }: Sent, bytes: Ui
     frame.type === NLMSG_DONE ? 0 : (flags & NLM_F_CAPPED) !== 0 || payload.length < 8 ? headerBytes : echoedLength;
   const tlvsFrom = 4 + ((Math.min(echoed, payload.length) + 3) & ~3);
   const ack = (flags & NLM_F_ACK_TLVS) !== 0 && tlvsFrom <= payload.length ? ackAttrs.decode(payload, tlvsFrom) : {};
-  const attribute = ack.offset === undefined ? undefined : request.set?.nameAt(bytes, attrsFrom, to, from + ack.offset);
+  const attribute = ack.offset === undefined ? undefined : attributeAt(ack.offset, request, sent, place);
   const { operation } = request;
   return withoutStack(() => new NetlinkError({ operation, errno, attribute, kernelText: ack.text }));
+}
+
+/** The name of the attribute at this offset into one of the requests. */
+function attributeAt(offset: number, { header, set }: Request, sent: Uint8Array, place: number): string | undefined {
+  const { words } = sourceOf(sent);
+  let from = 0;
+  for (let before = 0; before < place; before++) from += words[from >>> 2] ?? 0;
+  const to = from + (words[from >>> 2] ?? 0);
+  return set?.nameAt(sent, from + headerBytes + header.length * 4, to, from + offset);
 }
