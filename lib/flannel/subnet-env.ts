@@ -16,6 +16,9 @@ export interface SubnetEnv {
 /** A file that is there and cannot be used; the message names it and what is wrong. */
 export class SubnetEnvFault extends Error {}
 
+const networkKeys = ["FLANNEL_NETWORK", "FLANNEL_IPV6_NETWORK"] as const;
+const subnetKeys = ["FLANNEL_SUBNET", "FLANNEL_IPV6_SUBNET"] as const;
+
 function prefixOf(text: string, key: string, path: string): Prefix {
   const prefix = parsePrefix(text);
   if (prefix === undefined) throw new SubnetEnvFault(`${path}: ${key}: invalid CIDR address: ${text}`);
@@ -33,26 +36,30 @@ export function parseSubnetEnv(text: string, path: string): SubnetEnv {
     if (equals < 0 && key.startsWith("FLANNEL_")) throw new SubnetEnvFault(`${path}: the line "${line}" has no "="`);
     if (equals >= 0) values.set(key, line.slice(equals + 1));
   }
-  const networks = (["FLANNEL_NETWORK", "FLANNEL_IPV6_NETWORK"] as const).flatMap((key) => {
+  const networks: Prefix[] = [];
+  for (const key of networkKeys) {
     const texts = values.get(key);
-    return texts === undefined ? [] : texts.split(",").map((each) => prefixOf(each, key, path));
-  });
-  const subnets = (["FLANNEL_SUBNET", "FLANNEL_IPV6_SUBNET"] as const).flatMap((key) => {
+    if (texts === undefined) continue;
+    for (const each of texts.split(",")) {
+      const network = prefixOf(each, key, path);
+      if (!networks.some((other) => equalPrefixes(other, network))) networks.push(network);
+    }
+  }
+  const subnets: Prefix[] = [];
+  for (const key of subnetKeys) {
     const each = values.get(key);
-    return each === undefined ? [] : [prefixOf(each, key, path)];
-  });
-  const missing = [
-    ...(networks.length === 0 ? ["FLANNEL_NETWORK", "FLANNEL_IPV6_NETWORK"] : []),
-    ...(subnets.length === 0 ? ["FLANNEL_SUBNET", "FLANNEL_IPV6_SUBNET"] : []),
-    ...["FLANNEL_MTU", "FLANNEL_IPMASQ"].filter((key) => !values.has(key)),
-  ];
-  if (missing.length > 0) throw new SubnetEnvFault(`${path} is missing ${missing.join(", ")}`);
-  const mtu = values.get("FLANNEL_MTU") ?? "";
+    if (each !== undefined) subnets.push(prefixOf(each, key, path));
+  }
+  const mtu = values.get("FLANNEL_MTU");
+  const ipMasq = values.get("FLANNEL_IPMASQ");
+  if (networks.length === 0 || subnets.length === 0 || mtu === undefined || ipMasq === undefined) {
+    const missing = [
+      ...(networks.length === 0 ? networkKeys : []),
+      ...(subnets.length === 0 ? subnetKeys : []),
+      ...["FLANNEL_MTU", "FLANNEL_IPMASQ"].filter((key) => !values.has(key)),
+    ];
+    throw new SubnetEnvFault(`${path} is missing ${missing.join(", ")}`);
+  }
   if (!/^[0-9]{1,10}$/.test(mtu)) throw new SubnetEnvFault(`${path}: FLANNEL_MTU must be a number, got "${mtu}"`);
-  return {
-    networks: networks.filter((prefix, at) => networks.findIndex((each) => equalPrefixes(each, prefix)) === at),
-    subnets,
-    mtu: Number(mtu),
-    ipMasq: values.get("FLANNEL_IPMASQ") === "true",
-  };
+  return { networks, subnets, mtu: Number(mtu), ipMasq: ipMasq === "true" };
 }

@@ -10,10 +10,12 @@ export interface Prefix {
 /** Reads "address/length" as Go's net.ParseCIDR does, host bits kept; undefined when it is none. */
 export function parsePrefix(text: string): Prefix | undefined {
   const slash = text.indexOf("/");
-  const ip = slash < 0 ? undefined : parseIp(text.slice(0, slash));
+  if (slash < 0) return undefined;
+  const address = text.slice(0, slash);
+  const ip = parseIp(address);
   const digits = text.slice(slash + 1);
   if (ip === undefined || !/^\d+$/.test(digits)) return undefined;
-  const written: Family = text.slice(0, slash).includes(":") ? 6 : 4;
+  const written: Family = ip.family === 6 || address.includes(":") ? 6 : 4;
   const length = Number(digits);
   if (length > bitsOf(written)) return undefined;
   // "::ffff:10.0.0.1/120" is an IPv4 address under an IPv6 mask: Go reads it, and then no plugin can use it.
