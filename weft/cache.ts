@@ -2,7 +2,8 @@
 // that `weft`, cnitool and a runtime continue each other's work.
 import { decode } from "../lib/cni/config.ts";
 import { JsonObject, parseJson, type PlainJson } from "../lib/cni/json.ts";
-import { encodeResult, parseResult, writtenVersion } from "../lib/cni/result.ts";
+import { resultText } from "../lib/cni/result-text.ts";
+import { parseResult, writtenVersion } from "../lib/cni/result.ts";
 import type { SpecVersion } from "../lib/cni/version.ts";
 import { isErrno } from "../lib/host/errno.ts";
 import type { Host } from "../lib/host/host.ts";
@@ -28,7 +29,7 @@ const pathOf = (list: NetworkList, { containerId, ifName }: Attachment): string 
 export function readResult(tree: JsonObject, unsaid: string, version?: SpecVersion): PlainJson {
   const written = writtenVersion(tree, unsaid || "0.1.0");
   // Members that are undefined are not there.
-  return JSON.parse(JSON.stringify(encodeResult(parseResult(tree, written), version ?? written)));
+  return JSON.parse(resultText(parseResult(tree, written), version ?? written));
 }
 
 /** Keeps the result of an ADD. */
@@ -93,9 +94,11 @@ function attachmentIn(path: string, network: string, host: Host): Attachment | u
   try {
     const tree = parseJson(host.files.read(path));
     if (!(tree instanceof JsonObject)) return undefined;
-    const { kind: found, networkName, cniArgs, ...attachment } = decode(attachmentSchema, tree);
-    if (found !== kind || networkName !== network || attachment.ifName === "") return undefined;
-    return { ...attachment, args: cniArgs.map(([key = "", value = ""]) => [key, value]) };
+    const decoded = decode(attachmentSchema, tree);
+    const { containerId, ifName, netns, capabilityArgs } = decoded;
+    if (decoded.kind !== kind || decoded.networkName !== network || ifName === "") return undefined;
+    const args = decoded.cniArgs.map(([key = "", value = ""]): [string, string] => [key, value]);
+    return { containerId, ifName, netns, args, capabilityArgs };
   } catch (error) {
     host.log(`weft: passing over ${path}: ${(error as Error).message}`);
     return undefined;

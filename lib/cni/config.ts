@@ -83,13 +83,10 @@ export function composeConfig(members: Readonly<Record<string, PlainJson>>): Con
   };
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII begins with them
-const beyondAscii = /[^\u0000-\u007f]/;
-
-/** Go folds two letters outside ASCII onto s and k besides the cases. */
+/** Go folds two letters outside ASCII onto s and k besides the cases; the Kelvin sign's lower case is the k. */
 function fold(key: string): string {
   const lower = key.toLowerCase();
-  return beyondAscii.test(lower) ? lower.replaceAll("\u017f", "s").replaceAll("\u212a", "k") : lower;
+  return lower.includes("\u017f") ? lower.replaceAll("\u017f", "s") : lower;
 }
 
 /** Whether two keys are one to Go. Folding changes no key's length, so that hardly any is folded. */
@@ -148,8 +145,8 @@ interface Members {
   readonly byFoldedName: ReadonlyMap<string, Member>;
   /** One bit for each length that a name has: a key of another length is none of them, in whatever letters. */
   readonly lengths: number;
-  /** Those that are something where they are absent. */
-  readonly withDefault: readonly Member[];
+  /** What members are where they are absent: the prototype of what is decoded, which so has them without being given them. */
+  readonly defaults: Readonly<Record<string, unknown>>;
 }
 
 const prepared = new Map<Schema, Members>();
@@ -174,7 +171,9 @@ function membersOf(properties: Readonly<Record<string, Schema>>): Members {
     byName: new Map(members.map((member) => [member.name, member])),
     byFoldedName: new Map(folded.reverse()),
     lengths: members.reduce((bits, { name }) => bits | (1 << name.length), 0),
-    withDefault: members.filter(({ schema }) => schema.default !== undefined),
+    defaults: Object.fromEntries(
+      members.filter(({ schema }) => schema.default !== undefined).map(({ name, schema }) => [name, schema.default]),
+    ),
   };
 }
 
@@ -183,9 +182,9 @@ const pathOf = (parent: string, name: string): string => (parent === "" ? name :
 // Every call decodes its configuration several times, by a schema of each plugin: what is below does no more than it must.
 
 function decodeMembers(schema: Schema, tree: JsonObject, path: string, onFault: OnFault): Record<string, unknown> {
-  const { byName, byFoldedName, lengths, withDefault } = prepared.get(schema) ?? membersOf(schema.properties ?? {});
+  const { byName, byFoldedName, lengths, defaults } = prepared.get(schema) ?? membersOf(schema.properties ?? {});
   const { entries } = tree;
-  const values: Record<string, unknown> = {};
+  const values: Record<string, unknown> = Object.create(defaults);
   for (let at = 0; at < entries.length; at++) {
     const entry = entries[at];
     if (entry === undefined) continue;
@@ -205,10 +204,6 @@ function decodeMembers(schema: Schema, tree: JsonObject, path: string, onFault: 
       }
     // Go's null leaves a scalar as it was, and empties what is behind a pointer, a slice or a map.
     else if (schema.type === "object" || schema.type === "array") delete values[name];
-  }
-  for (let at = 0; at < withDefault.length; at++) {
-    const member = withDefault[at];
-    if (member !== undefined && values[member.name] === undefined) values[member.name] = member.schema.default;
   }
   return values;
 }
@@ -244,7 +239,10 @@ function decodeValue(schema: Schema, json: Json, parent: string, name: string, o
   }
 }
 
-/** Decodes a tree by a schema as Go would. Throws a ConfigFault naming the field and the value. */
+/**
+ * Decodes a tree by a schema as Go would. Throws a ConfigFault naming the field and the value. Take members out by name:
+ * to spread what comes out is to lose the defaults.
+ */
 export function decode<const S extends Schema>(schema: S, tree: JsonObject): FromSchema<S> {
   return decodeMembers(schema, tree, "", refuse) as FromSchema<S>;
 }

@@ -36,7 +36,7 @@ const needsEscape = /["\\\u0000-\u001f\ud800-\udfff]/;
 export function parseJson(text: string): Json {
   let at = 0;
   // Runtimes write JSON without white space: one look at all of it then serves for every string in it.
-  const isPlain = !needsCare.test(text);
+  const isPlain = !needsCare.test(text.trimEnd());
 
   function fault(looking: string): JsonError {
     if (at >= text.length) return new JsonError("unexpected end of JSON input");
@@ -47,7 +47,7 @@ export function parseJson(text: string): Json {
   function peek(): number {
     for (;;) {
       const code = text.charCodeAt(at);
-      if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return code;
+      if (code > 32 || (code !== 32 && code !== 10 && code !== 13 && code !== 9)) return code;
       at++;
     }
   }
@@ -179,7 +179,8 @@ function define(target: Record<string, PlainJson>, key: string, value: PlainJson
 /** Compact JSON with keys in alphabetical order at every level, as Go writes a map. */
 export function sortedJson(value: PlainJson): string {
   if (typeof value === "string") return quoted(value);
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (typeof value === "number") return JSON.stringify(value);
+  if (typeof value !== "object" || value === null) return `${value}`;
   let text = "";
   if (isList(value)) {
     for (let at = 0; at < value.length; at++) text += (at === 0 ? "" : ",") + sortedJson(value[at] ?? null);
@@ -197,14 +198,19 @@ export function sortedJson(value: PlainJson): string {
 
 /** What the compact JSON of `sortedJson` would be parsed into, without writing and reading it. */
 export function sortedTree(value: PlainJson): Json {
-  if (typeof value === "number") return Number.isFinite(value) ? new JsonNumber(JSON.stringify(value)) : null;
+  if (typeof value === "number") return Number.isFinite(value) ? new JsonNumber(`${value}`) : null;
   if (typeof value !== "object" || value === null) return value;
   if (isList(value)) return value.map(sortedTree);
+  const entries: [string, Json][] = [];
   const keys = Object.keys(value).sort();
-  return new JsonObject(keys.map((key) => [key, sortedTree(value[key] ?? null)]));
+  for (let at = 0; at < keys.length; at++) {
+    const key = keys[at] as string;
+    entries.push([key, sortedTree(value[key] ?? null)]);
+  }
+  return new JsonObject(entries);
 }
 
 const isList = (value: PlainJson): value is readonly PlainJson[] => Array.isArray(value);
 
 /** JSON.stringify makes ready for more than a string, and keys and values are many. */
-const quoted = (text: string): string => (needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`);
+export const quoted = (text: string): string => (needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`);
