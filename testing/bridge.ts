@@ -1,6 +1,7 @@
 // A node, the bridge plugin on it, and an IPAM plugin of the test's own; what has come of it is read with iproute2.
 import { bridge } from "../plugins/bridge/index.ts";
-import { encodeResult, type Result, type ResultRoute } from "../lib/cni/result.ts";
+import { resultText } from "../lib/cni/result-text.ts";
+import type { Result, ResultRoute } from "../lib/cni/result.ts";
 import { makeNode, type TestNode } from "./node.ts";
 import { answer, makeRuntime, TestIpam, type Call, type Runtime } from "./runtime.ts";
 
@@ -81,7 +82,7 @@ export async function makeBridgeNode(): Promise<BridgeNode> {
       await runtime.call({ verb: "DEL", conf: layer3, ...more });
     },
     async check(result, more) {
-      const prevResult = encodeResult(result, "1.1.0");
+      const prevResult = JSON.parse(resultText(result, "1.1.0"));
       await runtime.call({
         verb: "CHECK",
         ...more,

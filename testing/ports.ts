@@ -2,7 +2,8 @@
 // 10.1.0.6 and fd00:1::6, the node is 192.0.2.1 and 2001:db8::1 to "outside". portmap runs there, and what comes of it is
 // read with nft, iptables-save, and by asking.
 import { execa } from "execa";
-import { encodeResult, type Result } from "../lib/cni/result.ts";
+import { resultText } from "../lib/cni/result-text.ts";
+import type { Result } from "../lib/cni/result.ts";
 import { portmap } from "../plugins/portmap/index.ts";
 import { makeNode, type TestNode } from "./node.ts";
 import { makeRuntime, type Call, type Runtime } from "./runtime.ts";
@@ -114,7 +115,7 @@ export async function makePortNode(): Promise<PortNode> {
       const call = { verb: "ADD", netns: pods[pod], conf: after(conf, pod, ips), ...more };
       const result = await runtime.call(call);
       if (result === undefined) throw new Error("ADD has no result");
-      encodeResult(result, "1.0.0");
+      resultText(result, "1.0.0");
       return result;
     },
     async ask(where, protocol, to, fromPort) {

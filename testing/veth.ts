@@ -2,7 +2,8 @@
 import { makeNode, type TestNode } from "./node.ts";
 import { makeRuntime, type Call, type Runtime } from "./runtime.ts";
 import type { AnyPlugin } from "../lib/cni/plugin.ts";
-import { encodeResult, type Result } from "../lib/cni/result.ts";
+import { resultText } from "../lib/cni/result-text.ts";
+import type { Result } from "../lib/cni/result.ts";
 
 type Json = Record<string, unknown>;
 
@@ -100,5 +101,5 @@ export async function makeVethNode(plugin: AnyPlugin): Promise<VethNode> {
 export const checked = (conf: object, result: Result): object => ({
   cniVersion: "1.1.0",
   ...conf,
-  prevResult: encodeResult(result, "1.1.0"),
+  prevResult: JSON.parse(resultText(result, "1.1.0")),
 });

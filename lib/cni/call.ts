@@ -139,7 +139,9 @@ export async function callPlugin(
   const version = gate(verb, configVersion, plugin.versions);
   const valid = verb === "GC" ? validAttachments(source.tree) : [];
   if (valid === undefined) {
-    host.log(`${plugin.name}: GC without "${validAttachmentsKeys[0]}" says nothing of who is valid: nothing is removed`);
+    host.log(
+      `${plugin.name}: GC without "${validAttachmentsKeys[0]}" says nothing of who is valid: nothing is removed`,
+    );
     return undefined;
   }
   const own = needsAttachment.has(verb) && (call.ownNetns ?? isOwnNetns(env, host));

@@ -9,7 +9,8 @@ import { CniError } from "./error.ts";
 import { gate } from "./gate.ts";
 import { JsonError, JsonObject, parseJson } from "./json.ts";
 import type { Behalf, ReadCall, Request, Verb } from "./plugin.ts";
-import { encodeResult, parseResult, writtenVersion, type Result } from "./result.ts";
+import { resultText } from "./result-text.ts";
+import { parseResult, writtenVersion, type Result } from "./result.ts";
 import { checkNetworkName } from "./validators.ts";
 import { familyOf, type SpecVersion } from "./version.ts";
 
@@ -161,7 +162,7 @@ async function delegate(
   const version = gate(verb, read.configVersion, plugin.versions);
   // What the oldest versions have no place for, a process of its own would not have handed over.
   if (familyOf(version) !== "0.2") return result;
-  return resultOf(JSON.stringify(encodeResult(result, version)), version);
+  return resultOf(resultText(result, version), version);
 }
 
 /** ADD of a delegate with this configuration. Throws its error. */

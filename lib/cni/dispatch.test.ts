@@ -186,7 +186,12 @@ describe("what the plugin is given", () => {
     expect([status, asked.verbs]).toEqual([0, [verb]]);
     const [request] = asked.requests;
     const args = "A=b=c";
-    expect(request).toMatchObject({ network: "net", cniVersion: "1.1.0", ownNetns: false, env: { path: "/opt/cni/bin" } });
+    expect(request).toMatchObject({
+      network: "net",
+      cniVersion: "1.1.0",
+      ownNetns: false,
+      env: { path: "/opt/cni/bin" },
+    });
     expect(request?.conf).toEqual({ text, args });
     const ofAttachment = { attachment: { containerId: "c0", ifName: "eth0" }, netns: "/run/netns/nowhere" };
     if (verb === "GC") expect(request?.valid).toEqual([]);

@@ -7,17 +7,17 @@ import { callEnv, callPlugin, checkEnv, readCall, type Call } from "./call.ts";
 import { CniError } from "./error.ts";
 import { verbs, type AnyPlugin, type ReadCall, type Suite } from "./plugin.ts";
 import { gate } from "./gate.ts";
-import { encodeResult, type Result } from "./result.ts";
+import { resultText } from "./result-text.ts";
+import type { Result } from "./result.ts";
 import { checkNetworkName } from "./validators.ts";
 import { newestVersion } from "./version.ts";
-
-/** JSON as the Go plugins print it: four spaces, no newline at the end. */
-const printed = (value: unknown): string => JSON.stringify(value, null, 4);
 
 function fail(host: Host, error: unknown, cniVersion: string): number {
   const { code, message, details } = toCniError(error, host);
   try {
-    host.writeStdout(printed({ cniVersion, code, msg: message, details: details === "" ? undefined : details }));
+    const told = { cniVersion, code, msg: message, details: details === "" ? undefined : details };
+    // As the Go plugins print it: four spaces, no newline at the end.
+    host.writeStdout(JSON.stringify(told, null, 4));
   } catch {
     host.log(`error ${code}: ${message}${details === "" ? "" : `; ${details}`}`);
   }
@@ -27,9 +27,9 @@ function fail(host: Host, error: unknown, cniVersion: string): number {
 /** Writes the result. What cannot be handed over was not done: the ADD is undone. */
 async function handOver(plugin: AnyPlugin, call: Call, read: ReadCall, result: Result, host: Host): Promise<void> {
   try {
-    const encoded = encodeResult(result, gate("ADD", read.configVersion, plugin.versions));
+    const text = resultText(result, gate("ADD", read.configVersion, plugin.versions));
     try {
-      host.writeStdout(printed(encoded));
+      host.writeStdout(text);
     } catch (cause) {
       throw new CniError("ioFailure", `cannot write the result to standard output: ${(cause as Error).message}`, {
         hint: "the attachment was undone; the runtime must read what plugins print",

@@ -6,13 +6,19 @@ import { bitsOf, type Ip } from "../ip/ip.ts";
 import type { Prefix } from "../ip/prefix.ts";
 import { ConfigFault } from "./config.ts";
 import { type JsonObject, parseJson } from "./json.ts";
-import { encodeResult, parseResult, type Result } from "./result.ts";
+import { resultText } from "./result-text.ts";
+import { parseResult, type Result } from "./result.ts";
 import { familyOf, specVersions, type SpecVersion } from "./version.ts";
 
 const parse = (text: string | object, version: SpecVersion): Result =>
   parseResult(parseJson(typeof text === "string" ? text : JSON.stringify(text)) as JsonObject, version);
 /** As it is printed, so that the order of keys and what is left out count. */
-const encode = (result: Result, version: SpecVersion): string => JSON.stringify(encodeResult(result, version));
+function encode(result: Result, version: SpecVersion): string {
+  const text = resultText(result, version);
+  const value: unknown = JSON.parse(text);
+  expect(text).toBe(JSON.stringify(value, null, 4));
+  return JSON.stringify(value);
+}
 
 function fault(text: string | object, version: SpecVersion): string {
   try {
@@ -185,7 +191,7 @@ describe("into 0.1.0 and 0.2.0", () => {
   });
 
   test("no address at all is code 1", async () => {
-    expect(await refusalOf(() => encodeResult(answer([], ["10.0.0.0/8"]), "0.2.0"))).toMatchObject({
+    expect(await refusalOf(() => resultText(answer([], ["10.0.0.0/8"]), "0.2.0"))).toMatchObject({
       code: 1,
       message: "cannot convert: no valid IP addresses",
       details: expect.stringMatching(/set "cniVersion" to 0\.3\.1 or later$/),

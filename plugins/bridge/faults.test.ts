@@ -6,7 +6,8 @@ import { EIO, everyFault, struck, type Fault } from "../../testing/faults.ts";
 import { pathWith, saved } from "../../testing/iptables.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { answer, type Call } from "../../testing/runtime.ts";
-import { encodeResult, type Result } from "../../lib/cni/result.ts";
+import { resultText } from "../../lib/cni/result-text.ts";
+import type { Result } from "../../lib/cni/result.ts";
 
 const timeout = 300_000;
 const layers = { ...layer3, isDefaultGateway: true, hairpinMode: true };
@@ -125,7 +126,7 @@ const everyFaultOf = (
 
 /** CHECK's: of an ADD that went well. */
 async function prevResult(): Promise<object> {
-  return encodeResult(await add("c0", pod), "1.0.0") as object;
+  return JSON.parse(resultText(await add("c0", pod), "1.0.0")) as object;
 }
 
 const request = (verb: string) => ({ verb, conf, netns: pod });

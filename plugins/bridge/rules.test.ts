@@ -4,7 +4,7 @@ import { layer2, layer3, makeBridgeNode, type BridgeNode } from "../../testing/b
 import { foreignNft, foreignSaved, iptables, pathWith, saved, type Variant } from "../../testing/iptables.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { nft, nftJson } from "../../testing/nft.ts";
-import { encodeResult } from "../../lib/cni/result.ts";
+import { resultText } from "../../lib/cni/result-text.ts";
 import { systemError } from "../../lib/host/errno.ts";
 import { sys } from "../../lib/host/node.ts";
 import type { Sys } from "../../lib/host/sys.ts";
@@ -289,7 +289,7 @@ describeWith(["cell", "ip", "ping", "nft", "iptables", "legacy iptables"], "brid
     const conf = { ...masq, ...more };
     const searchPath = paths[variant].path;
     const result = await on.add({ netns: pod, ips: both, conf, searchPath });
-    const prevResult = { ...conf, cniVersion: "1.1.0", prevResult: encodeResult(result, "1.1.0") };
+    const prevResult = { ...conf, cniVersion: "1.1.0", prevResult: JSON.parse(resultText(result, "1.1.0")) };
     const said = async () =>
       (await on.runtime.refusal({ verb: "CHECK", conf: prevResult, netns: pod, searchPath })).message;
     if (more.ipMasqBackend === "nftables") {
@@ -329,7 +329,7 @@ describeWith(["cell", "ip", "ping", "nft"], "bridge macspoofchk", () => {
     await on.node.run("ip", "-n", name, "link", "set", "eth0", "address", mac);
     expect(await on.node.ping("10.1.0.1", pod)).toBe(true);
     await nft("flush chain bridge nat PREROUTING");
-    const prevResult = { ...conf, cniVersion: "1.1.0", prevResult: encodeResult(result, "1.1.0") };
+    const prevResult = { ...conf, cniVersion: "1.1.0", prevResult: JSON.parse(resultText(result, "1.1.0")) };
     const { message } = await on.runtime.refusal({ verb: "CHECK", conf: prevResult, netns: pod });
     expect(message).toMatch(
       /^Missing rule: bridge nat PREROUTING: iifname "veth[0-9a-f]{8}" jump cni-br-iface-c0-eth0/,
