@@ -48,7 +48,7 @@ function run(
   };
   const input = pluginInput(list, plugin, { ...added, capabilityArgs: attachment.capabilityArgs });
   try {
-    return runExecutable(findPlugin(plugin.type, path, host), env, input, host);
+    return runExecutable(findPlugin(plugin.type, path, host).file, env, input, host);
   } catch (cause) {
     if (!(cause instanceof CniError)) throw cause;
     throw new WeftError(`plugin type=${JSON.stringify(plugin.type)} failed (${verbNames[verb]}): ${wholeText(cause)}`);

@@ -76,7 +76,7 @@ describe("the file of a plugin", () => {
     }
   };
   const find = (type: string, ...directories: string[]) =>
-    findPlugin(type, directories.map((each) => (each === "" ? "" : join(root, each))).join(":"), hostOf("ADD"));
+    findPlugin(type, directories.map((each) => (each === "" ? "" : join(root, each))).join(":"), hostOf("ADD")).file;
 
   test("is the first of that name along CNI_PATH", () => {
     place("b/x", "c/x");

@@ -20,10 +20,15 @@ const deadlineMs = 110_000;
 /** What every executable of a build ends with. */
 export const buildMark = `\nweft-build:${buildId}\n`;
 
-/** Finds a plugin's file as the library does: the first directory of CNI_PATH that has a regular file of that name. */
-export const findPlugin = (type: string, path: string, host: Host): string => locate(type, path, host).file;
+/** A plugin that is there. */
+export interface FoundPlugin {
+  readonly type: string;
+  readonly file: string;
+  readonly stat: FileStat;
+}
 
-function locate(type: string, path: string, host: Host): { readonly file: string; readonly stat: FileStat } {
+/** Finds a plugin's file as the library does: the first directory of CNI_PATH that has a regular file of that name. */
+export function findPlugin(type: string, path: string, host: Host): FoundPlugin {
   if (type === "")
     throw new CniError("invalidConfig", "no plugin name provided", {
       hint: 'set "type" in this part of the configuration',
@@ -39,7 +44,7 @@ function locate(type: string, path: string, host: Host): { readonly file: string
   for (const directory of directories) {
     const file = `${directory}/${type}`;
     const stat = host.files.stat(file);
-    if (stat?.kind === "file") return { file, stat };
+    if (stat?.kind === "file") return { type, file, stat };
   }
   throw new CniError(
     "invalidConfig",
@@ -127,11 +132,11 @@ async function delegate(
   request: Request<unknown>,
   host: Host,
   verb: Verb,
-  type: string,
+  which: string | FoundPlugin,
   config: ConfigSource,
   given?: Behalf,
 ): Promise<Result | undefined> {
-  const { file, stat } = locate(type, request.env.path, host);
+  const { type, file, stat } = typeof which === "string" ? findPlugin(which, request.env.path, host) : which;
   // The delegate of a delegate is called on the same behalf, of which the process's environment knows nothing.
   const behalf = given ?? request.behalf;
   const plugin = request.suite.get(type);
@@ -169,11 +174,11 @@ async function delegate(
 export function delegateAdd(
   request: Request<unknown>,
   host: Host,
-  type: string,
+  which: string | FoundPlugin,
   config: ConfigSource,
 ): Promise<Result> {
   // ADD is the verb that always has one.
-  return delegate(request, host, "ADD", type, config) as Promise<Result>;
+  return delegate(request, host, "ADD", which, config) as Promise<Result>;
 }
 
 /** Any verb without a result, of a delegate with this configuration. Throws its error. */

@@ -64,7 +64,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   const { conf, cniVersion } = request;
   const { node } = places;
   // A plugin that is not there is known before anything is made.
-  if (conf.ipam !== undefined) findPlugin(conf.ipam, request.env.path, host);
+  const ipamPlugin = conf.ipam === undefined ? undefined : findPlugin(conf.ipam, request.env.path, host);
   let ipamAsked = false;
   let pair: Pair | undefined;
   // Told first, so done last: nobody else may be given the addresses while our link still has them.
@@ -78,9 +78,9 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   raiseMtu(host, node, bridge, conf.mtu);
 
   let ipam: Result | undefined;
-  if (conf.ipam !== undefined) {
+  if (ipamPlugin !== undefined) {
     ipamAsked = true;
-    ipam = await delegateAdd(request, host, conf.ipam, request.source);
+    ipam = await delegateAdd(request, host, ipamPlugin, request.source);
   }
   const layer3 = ipam === undefined ? undefined : planLayer3(ipam, conf);
   if (conf.ipMasq || conf.macSpoofCheck) setUpRules(host, request, pair, layer3, undo);
