@@ -131,7 +131,7 @@ fn random<'js>(ctx: Ctx<'js>, byte_count: usize) -> Result<TypedArray<'js, u8>> 
 }
 
 fn sha512(text: String) -> String {
-    Sha512::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha512::digest(text).iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default()).collect()
 }
 
 // --- files ---

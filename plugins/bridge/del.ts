@@ -54,7 +54,7 @@ function removePort({ network, attachment, conf }: Del, host: Host, pod: RouteSo
   const node = openRoute(host);
   try {
     let free = 0;
-    for (const name of hostVethNames(host, network, attachment)) {
+    for (const name of hostVethNames(host, network, attachment).all()) {
       const link = node.link.get(name);
       if (link === undefined) {
         // Ours may have the next name: what held this one when ADD chose is gone by now. That this happened twice to one

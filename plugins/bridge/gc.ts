@@ -49,7 +49,7 @@ function removeStale(request: Gc, host: Host): ReadonlySet<string> {
 
 function staleLinks({ network, valid, conf }: Gc, host: Host, links: readonly Link[]): Link[] {
   const bridge = links.find(({ name, kind }) => name === conf.bridge && kind === "bridge");
-  const validNames = new Set(valid.flatMap((attachment) => hostVethNames(host, network, attachment)));
+  const validNames = new Set(valid.flatMap((attachment) => hostVethNames(host, network, attachment).all()));
   const mark = networkAlias(network);
   return links.filter(({ kind, name, alias, peerNetnsId, ...link }) => {
     // The pair that carries a VLAN's gateway has such names too, and both its ends on the node.

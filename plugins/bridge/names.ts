@@ -11,9 +11,8 @@ const digits = 8;
  * The names the node's end of an attachment's pair may have, in the order they are tried: "veth" and eight hex digits
  * of SHA-512("network/containerId/ifName"), then the next eight where another's link has that name, and so on.
  */
-export function hostVethNames(host: Host, network: string, { containerId, ifName }: Attachment): string[] {
-  return namesFrom(host.sha512(`${network}/${containerId}/${ifName}`));
-}
+export const hostVethNames = (host: Host, network: string, { containerId, ifName }: Attachment): LinkNames =>
+  new LinkNames(host.sha512(`${network}/${containerId}/${ifName}`));
 
 /** Whether a link has a name of that form, ours or another's. */
 export const isHostVethName = (name: string): boolean => /^veth[\da-f]{8}$/.test(name);
@@ -21,11 +20,24 @@ export const isHostVethName = (name: string): boolean => /^veth[\da-f]{8}$/.test
 /** What a port is marked with, for whoever looks at it and for GC. */
 export { attachmentAlias as portAlias, networkAlias } from "../../lib/cni/alias.ts";
 
-/** Splits 128 hex digits into sixteen link names. */
-function namesFrom(hash: string): string[] {
-  const names: string[] = [];
-  for (let at = 0; at < hash.length; at += digits) names.push(prefix + hash.slice(at, at + digits));
-  return names;
+/** Sixteen link names out of 128 hex digits. Hardly anyone gets beyond the first. */
+export class LinkNames {
+  readonly #hash: string;
+
+  constructor(hash: string) {
+    this.#hash = hash;
+  }
+
+  at(place: number): string | undefined {
+    const from = place * digits;
+    return from < this.#hash.length ? prefix + this.#hash.slice(from, from + digits) : undefined;
+  }
+
+  all(): string[] {
+    const names: string[] = [];
+    for (let name = this.at(0); name !== undefined; name = this.at(names.length)) names.push(name);
+    return names;
+  }
 }
 
 /** The link that carries the gateway addresses of one VLAN of a bridge, as the Go plugin names it. */
@@ -33,4 +45,4 @@ export const vlanGatewayName = (bridge: string, vlan: number): string => `${brid
 
 /** Names for the bridge's end of that link. */
 export const vlanPortNames = (host: Host, bridge: string, vlan: number): string[] =>
-  namesFrom(host.sha512(vlanGatewayName(bridge, vlan)));
+  new LinkNames(host.sha512(vlanGatewayName(bridge, vlan))).all();

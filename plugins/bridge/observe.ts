@@ -49,7 +49,7 @@ export function observe(host: Host, { node, pod, netns }: Places, expected: Expe
   const container = pod.link.get(attachment.ifName);
   const peer = container?.peerIfIndex === undefined ? undefined : node.link.get(container.peerIfIndex);
   const port = peer?.kind === "veth" && peer.peerIfIndex === container?.ifIndex ? peer : undefined;
-  const portIsOurs = port !== undefined && hostVethNames(host, network, attachment).includes(port.name);
+  const portIsOurs = port !== undefined && hostVethNames(host, network, attachment).all().includes(port.name);
   const ofVlan = gateways.length > 0 && conf.vlan !== undefined;
   const gatewayLink = ofVlan ? node.link.get(expected.gatewayLink) : bridge;
   const gatewayPort = ofVlan ? otherEnd(node, gatewayLink) : undefined;

@@ -88,8 +88,9 @@ function addPair(
 
   const names = hostVethNames(host, network, attachment);
   let besideOwn = false;
-  for (let at = 0, attempt = 1; at < names.length; ) {
-    const name = names[at] ?? "";
+  for (let at = 0, attempt = 1; ; ) {
+    const name = names.at(at);
+    if (name === undefined) break;
     tried = name;
     const peer = { name: ifName, mac: macs.container, mtu, netnsFd: netns.fd };
     try {
@@ -118,7 +119,7 @@ function addPair(
     node.link.del(name);
   }
   throw new CniError("internal", "failed to make veth pair: every name this attachment may use is taken", {
-    details: `names ${names.join(", ")}`,
+    details: `names ${names.all().join(", ")}`,
     hint: "delete those of these links that nobody uses",
   });
 }
