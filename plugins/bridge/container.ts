@@ -17,12 +17,6 @@ import { writeSetting } from "./sysctl.ts";
 
 const settleMs = 5_000;
 
-/** One request, and what to say when the kernel refuses it. */
-interface Step {
-  readonly request: Request;
-  readonly failure: () => string;
-}
-
 /** Addresses, up, routes. `dad`: IPv6 duplicate address detection stays on, and ADD waits until it is through. */
 export function configureContainer(
   host: Host,
@@ -36,32 +30,32 @@ export function configureContainer(
   for (const setting of linkSettings(name, { ...conf, v6 })) writeSetting(host, setting, netns);
   if (v6) prepareIpv6(host, netns, name);
 
-  const steps: Step[] = ips.map(({ address }) => ({
-    request: addAddr(ifIndex, address, { noDad: !dad }),
-    failure: () => `failed to add IP addr ${formatPrefix(address)} to "${name}"`,
-  }));
-  steps.push({ request: setLink(ifIndex, { up: true }), failure: () => `failed to set "${name}" up` });
-  const routes: Step[] = containerRoutes.map((route) => ({
-    request: addRoute({ ...route, ifIndex, table: route.table === 0 ? undefined : route.table }),
-    failure: () => `failed to add route '${describe(route, name)}'`,
-  }));
+  const requests = ips.map(({ address }) => addAddr(ifIndex, address, { noDad: !dad }));
+  requests.push(setLink(ifIndex, { up: true }));
+  for (const route of containerRoutes) requests.push(addRoute({ ...route, ifIndex, table: route.table || undefined }));
+  /** What to say when the kernel refuses one of them. */
+  const failure = (at: number): string => {
+    const address = ips[at]?.address;
+    const route = containerRoutes[at - ips.length - 1];
+    if (address !== undefined) return `failed to add IP addr ${formatPrefix(address)} to "${name}"`;
+    if (route !== undefined) return `failed to add route '${describe(route, name)}'`;
+    return at < 0 ? "failed to configure the container's link" : `failed to set "${name}" up`;
+  };
+  const change = (some: readonly Request[]) => {
+    try {
+      pod.change(...some);
+    } catch (error) {
+      const operation = error instanceof NetlinkError ? error.operation : undefined;
+      throw inContext(error, failure(requests.findIndex((request) => request.operation === operation)), host);
+    }
+  };
   // IPv6 routes by way of a gateway that is still being looked for as a duplicate would not be usable.
   if (dad && ips.some(({ gateway }) => gateway?.family === 6)) {
-    change(host, pod, steps);
+    change(requests.slice(0, ips.length + 1));
     settle(pod, ifIndex, name);
-    change(host, pod, routes);
+    change(requests.slice(ips.length + 1));
   } else {
-    change(host, pod, [...steps, ...routes]);
-  }
-}
-
-function change(host: Host, pod: Places["pod"], steps: readonly Step[]): void {
-  try {
-    pod.change(...steps.map(({ request }) => request));
-  } catch (error) {
-    const operation = error instanceof NetlinkError ? error.operation : undefined;
-    const refused = steps.find(({ request }) => request.operation === operation);
-    throw inContext(error, refused?.failure() ?? "failed to configure the container's link", host);
+    change(requests);
   }
 }
 

@@ -57,7 +57,7 @@ export function planLayer3(ipam: Result, { isGateway, isDefaultGateway }: Gatewa
       const own = { ip: gateway, length: address.length };
       if (!gateways.some((other) => equalPrefixes(other, own))) gateways.push(own);
     }
-    return { address, ...(gateway === undefined ? {} : { gateway }), interface: containerInterface };
+    return { address, gateway, interface: containerInterface };
   });
   return { ips, routes, containerRoutes: containerRoutes(ips, routes), gateways };
 }
@@ -79,7 +79,7 @@ function containerRoutes(ips: readonly ResultIp[], routes: readonly ResultRoute[
     const { family } = route.dst.ip;
     const gw = route.gw ?? firstGateway(ips, family);
     const reachable = gw === undefined || isLinkLocal(gw) || ips.some(({ address }) => containsIp(address, gw));
-    const full = { ...route, ...(gw === undefined ? {} : { gw }), onlink: !reachable };
+    const full = { ...route, gw, onlink: !reachable };
     if (!made.some((other) => sameRoute(other, full))) made.push(full);
   }
   return made;
