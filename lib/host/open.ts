@@ -44,8 +44,8 @@ export function hostOver(sys: Sys): Host {
   let lost: LostNetnsError | undefined;
 
   function netnsOf(fd: number, path: string): Netns {
-    const [dev, ino] = sys.fstat(fd);
-    return { path, fd, dev, ino, close: () => sys.close(fd) };
+    const stat = sys.fstat(fd);
+    return { path, fd, dev: stat[0], ino: stat[1], close: () => sys.close(fd) };
   }
 
   function ownNetns(): Netns {

@@ -18,26 +18,19 @@ export const bitsOf = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
 
 const mappedPrefix = 0xffffn;
 
-/** Four octets without leading zeros, as one number; undefined when it is anything else. A regular expression takes three times as long. */
+const octets: ReadonlyMap<string, number> = new Map(Array.from({ length: 256 }, (_, octet) => [`${octet}`, octet]));
+
+/** Four octets without leading zeros, as one number; undefined when it is anything else. */
 function parseV4(text: string): number | undefined {
+  const parts = text.split(".");
+  if (parts.length !== 4) return undefined;
   let value = 0;
-  let octets = 0;
-  let octet = -1;
-  for (let at = 0; at <= text.length; at++) {
-    // NaN at the end.
-    const code = text.charCodeAt(at);
-    if (code >= 48 && code <= 57) {
-      if (octet === 0) return undefined;
-      octet = octet < 0 ? code - 48 : octet * 10 + code - 48;
-      if (octet > 255) return undefined;
-    } else {
-      if (octet < 0 || (code !== 46 && at < text.length)) return undefined;
-      value = value * 256 + octet;
-      octets++;
-      octet = -1;
-    }
+  for (let at = 0; at < 4; at++) {
+    const octet = octets.get(parts[at] ?? "");
+    if (octet === undefined) return undefined;
+    value = value * 256 + octet;
   }
-  return octets === 4 ? value : undefined;
+  return value;
 }
 
 /** Groups on one side of "::"; undefined when one is no group. A dotted IPv4 may stand last. */
@@ -98,7 +91,11 @@ export function formatIp(ip: Ip): string {
   for (let at = 0; at < 8; at++) {
     let length = 0;
     while (groups[at + length] === 0) length++;
-    if (length > bestLength) [best, bestLength] = [at, length];
+    if (length > bestLength) {
+      best = at;
+      bestLength = length;
+    }
+    at += length;
   }
   if (bestLength < 2) return groupsText(groups, 0, 8);
   return `${groupsText(groups, 0, best)}::${groupsText(groups, best + bestLength, 8)}`;

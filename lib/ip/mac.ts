@@ -26,9 +26,10 @@ const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).pad
 
 /** The MAC between two places. "" for no bytes; a hardware address of another length is written the same way. */
 export function macFromBytes(bytes: Uint8Array, from = 0, to = bytes.length): Mac {
-  let text = "";
-  for (let at = from; at < to; at++) text += (at === from ? "" : ":") + (hexOfByte[bytes[at] ?? 0] ?? "");
-  return text;
+  const hex = hexOfByte;
+  if (to - from === 6)
+    return `${hex[bytes[from] ?? 0]}:${hex[bytes[from + 1] ?? 0]}:${hex[bytes[from + 2] ?? 0]}:${hex[bytes[from + 3] ?? 0]}:${hex[bytes[from + 4] ?? 0]}:${hex[bytes[from + 5] ?? 0]}`;
+  return Array.from(bytes.subarray(from, to), (byte) => hex[byte]).join(":");
 }
 
 /** A locally administered unicast MAC out of six random or hashed bytes. */

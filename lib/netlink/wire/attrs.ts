@@ -118,7 +118,7 @@ export class AttrSet<T extends Table> {
       const type = (header >>> 16) & NLA_TYPE_MASK;
       // To look beyond the end of a list is to look through its prototypes.
       const row = type < types ? rows[type] : undefined;
-      if (row !== undefined) {
+      if (row) {
         const { key, kind } = row;
         const { size } = kind;
         if (size !== 0 && length - headerBytes !== size)
@@ -129,7 +129,7 @@ export class AttrSet<T extends Table> {
         else (values[key] as unknown[]).push(value);
         seen |= row.bit;
         if (seen === all) break;
-      } else if (unknown !== undefined) {
+      } else if (unknown) {
         unknown.push({ type, bytes: source.bytes.subarray(at + headerBytes, to) });
       }
       at = (to + 3) & ~3;
