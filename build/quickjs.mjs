@@ -17,6 +17,12 @@ const replacements = (frozen) => [
     "    h = shape_hash(1, (uintptr_t)proto);\n    if (sizeof(proto) > 4)\n        h = shape_hash(h, (uint64_t)(uintptr_t)proto >> 32);\n",
     "    h = shape_hash(shape_hash(1, (uint32_t)js_identity(proto)), (uint32_t)(js_identity(proto) >> 32));\n",
   ],
+  ["static no_inline void *arena_malloc_large(", "static inline void *arena_malloc_large("],
+  ["b = rt->mf.js_malloc(rt->malloc_state.opaque,", "b = arena_alloc("],
+  ["b = rt->mf.js_calloc(rt->malloc_state.opaque, 1,", "b = arena_calloc("],
+  ["nb = rt->mf.js_realloc(rt->malloc_state.opaque, b,", "nb = arena_realloc(b,"],
+  ["rt->mf.js_free(rt->malloc_state.opaque, b);", "arena_free(b);"],
+  ["size_t size = rt->mf.js_malloc_usable_size(b);", "size_t size = arena_size(b);"],
   [
     "if (2 * (rt->shape_hash_count + 1) > rt->shape_hash_size)",
     "if (js_is_full(2 * (rt->shape_hash_count + 1), rt->shape_hash_size))",
@@ -52,7 +58,7 @@ export async function fetchCrates(directory, env = {}) {
 /** Makes them, once for each state of what they are made from. Returns their directory. */
 export async function engineCrates() {
   const target = join(root, "host/target");
-  const sources = ["host/Cargo.lock", "host/src/frozen.h", "build/quickjs.mjs"].map((file) =>
+  const sources = ["host/Cargo.lock", "host/src/frozen.h", "host/src/arena.h", "build/quickjs.mjs"].map((file) =>
     readFileSync(join(root, file)),
   );
   const mark = createHash("sha256").update(Buffer.concat(sources)).digest("hex").slice(0, 16);
@@ -62,7 +68,7 @@ export async function engineCrates() {
   for (const old of globSync(join(target, "crates-*"))) rmSync(old, { recursive: true });
   const made = join(target, `crates-${mark}.${process.pid}`);
   await fetchCrates(made);
-  patch(join(made, "rquickjs-sys"), sources[1].toString());
+  patch(join(made, "rquickjs-sys"), `${sources[1]}${sources[2]}`);
   renameSync(made, crates);
   return crates;
 }

@@ -1,7 +1,7 @@
 // Where the blocks of the heap image lie: those that calls use together, ordered by the calls that use them, so that what one
 // call needs lies on few pages and next to each other.
 
-/** A block's size stands in front of it (host/src/arena.rs: HEADER). */
+/** A block's size stands in front of it (host/src/arena.h: ARENA_HEADER). */
 const header = 8;
 
 /**

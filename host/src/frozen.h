@@ -1,5 +1,5 @@
 /* What the engine does otherwise with what the executable comes with (image.rs); build/quickjs.mjs puts this text in place of
-   its JS_REF_COUNT, and js_is_full where its tables grow.
+   its JS_REF_COUNT, and calls of these functions where its tables grow and where it looks for shapes.
 
    What is in the image is never freed, so its objects need no counts of their own: one stands for them
    all. Else reading an object would write to its page, and the kernel would copy the page for each process. The one is so

@@ -5,7 +5,7 @@
 //! heap at every start. Called by the name "write-image", a blank one prints the section instead; the build
 //! (build/image.mjs) puts that into a copy. docs/host.md says what follows for the TypeScript.
 
-use crate::arena::{self, Rest, carve_from};
+use crate::arena::{self, Rest};
 use crate::{carried, layout};
 use std::hint::black_box;
 use std::ptr::{addr_of_mut, null_mut};
@@ -49,11 +49,6 @@ pub fn is_building() -> bool {
     unsafe { BUILDING }
 }
 
-/// Whether a block is of a heap that the executable came with.
-pub fn is_frozen(block: *mut u8) -> bool {
-    (block as usize) < unsafe { js_frozen_end }
-}
-
 /// Called where memory comes from outside the image, which would be gone at the next start.
 pub fn must_not_be_building(why: &str) {
     if is_building() {
@@ -81,12 +76,11 @@ pub fn bytecode_was_read() {
 /// Makes a heap in this room. Returns its root, and what is left of the room.
 pub fn build<T>(room: Rest, make: fn() -> T) -> (&'static T, Rest) {
     unsafe {
-        let before = carve_from(room);
         js_numbered_end = room.end as usize;
         BUILDING = true;
-        let root = Box::leak(Box::new(make()));
+        let (root, rest) = arena::with_room(room, layout::place, || Box::leak(Box::new(make())));
         BUILDING = false;
-        (root, carve_from(before))
+        (root, rest)
     }
 }
 

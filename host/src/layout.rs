@@ -57,17 +57,14 @@ pub fn is_complete() -> bool {
     unsafe { !matches!(&*(&raw const LAYOUT), Layout::Together { plan: [_, ..], .. }) }
 }
 
-/// The next block's number and its place; null where that is the arena's to choose.
-pub fn next(size: usize) -> (u32, *mut u8) {
-    unsafe {
-        let number = NUMBER;
-        NUMBER += 1;
-        (number, place(number, size))
+/// The next block's number, and its place; null where that is the arena's to choose.
+pub extern "C" fn place(size: usize, number: *mut u32) -> *mut u8 {
+    if size == 0 {
+        crate::image::must_not_be_building("is full: raise imageSize in build/embedded.mjs");
     }
-}
-
-unsafe fn place(number: u32, size: usize) -> *mut u8 {
     unsafe {
+        *number = NUMBER;
+        NUMBER += 1;
         match &mut *(&raw mut LAYOUT) {
             Layout::Apart(room) => {
                 let block = room.next.add(ALIGN);
@@ -75,7 +72,7 @@ unsafe fn place(number: u32, size: usize) -> *mut u8 {
                 if room.next > room.end { null_mut() } else { block }
             }
             Layout::Together { zone, plan } => match plan.split_first() {
-                Some(([planned, length, offset], rest)) if *planned == number && *length as usize == size => {
+                Some(([planned, length, offset], rest)) if *planned == *number && *length as usize == size => {
                     *plan = rest;
                     zone.add(*offset as usize)
                 }
