@@ -158,8 +158,8 @@ export async function linkBlank(script, target) {
 const recordedCalls = join(root, "build/rehearsal/recorded.json");
 
 /** The bytecode that answers as recorded. */
-export async function compileRehearsal(target, recorded = recordedCalls) {
-  const file = join(work, "rehearsal/answers.js");
+export async function compileRehearsal(target, recorded = recordedCalls, directory = join(work, "rehearsal")) {
+  const file = join(directory, "answers.js");
   await esbuild({
     entryPoints: [join(root, "build/rehearsal/answers.js")],
     outfile: file,

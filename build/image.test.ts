@@ -129,7 +129,7 @@ describeEmbedded("the executable", () => {
     const stat = `1 (x)${" 0".repeat(40)}`;
     const answers = [["getenv", "scattered"], ["readFile", stat], ["readFile", stat], ["write"]];
     writeFileSync(join(directory, "recorded.json"), JSON.stringify({ scattered: answers }));
-    const rehearsal = await compileRehearsal(homeTarget, join(directory, "recorded.json"));
+    const rehearsal = await compileRehearsal(homeTarget, join(directory, "recorded.json"), directory);
     writeImage(blank, homeTarget, join(directory, "rehearsed"), rehearsal);
     const [scattered, together] = await Promise.all(
       ["imaged", "rehearsed"].map(async (name) => {
@@ -164,7 +164,11 @@ describeEmbedded("the executable", () => {
 
   test("was rehearsed with calls that ask the kernel for what they asked when they were recorded", async () => {
     const said = vi.spyOn(console, "log");
-    planFor(join(root, "dist/embedded", `weft-${homeTarget}-blank`), homeTarget, await compileRehearsal(homeTarget));
+    planFor(
+      join(root, "dist/embedded", `weft-${homeTarget}-blank`),
+      homeTarget,
+      await compileRehearsal(homeTarget, undefined, directory),
+    );
     expect(said.mock.calls).toEqual([]);
     said.mockRestore();
   }, 60_000);

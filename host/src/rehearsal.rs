@@ -9,9 +9,9 @@ use rquickjs::function::{Function, Params};
 use rquickjs::{CatchResultExt, Ctx, Module, Persistent, Result, Value};
 use std::ptr::{null_mut, slice_from_raw_parts_mut};
 
-/// Address space, most of it never touched.
-const ROOM: usize = 4 << 30;
-/// What of it the calls have for themselves.
+/// Pages of address space for the blocks. Some 17,000 are touched.
+const PAGES: usize = 128 << 10;
+/// What the calls have for themselves, behind them.
 const FOR_CALLS: usize = 64 << 20;
 
 /// The script that says what was recorded. While it is there, host functions answer by it.
@@ -43,7 +43,7 @@ extern "C" fn on_fault(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void)
             return;
         }
         let used = &mut (&mut *USED)[page];
-        *used += 1;
+        *used = (*used + 1).min(WRITTEN);
         let mode = if *used == READ { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
         libc::mprotect(START.add(page * layout::page_size()).cast(), layout::page_size(), mode);
     }
@@ -101,10 +101,11 @@ fn rehearse<'js>(ctx: &Ctx<'js>, root: &Root, blocks: &[(usize, usize)]) -> Stri
 pub fn hold(make: fn() -> Root) -> ! {
     unsafe {
         let (read_write, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
-        let start = libc::mmap(null_mut(), ROOM, read_write, flags, -1, 0);
+        let room = PAGES * layout::page_size();
+        let start = libc::mmap(null_mut(), room + FOR_CALLS, read_write, flags, -1, 0);
         assert_ne!(start, libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
         START = start.cast();
-        let (for_calls, end) = (START.add(ROOM - FOR_CALLS), START.add(ROOM));
+        let (for_calls, end) = (START.add(room), START.add(room + FOR_CALLS));
         layout::apart(Rest { next: START, end: for_calls });
         arena::move_to(Rest { next: for_calls, end });
         let (root, _) = image::build(Rest { next: null_mut(), end: for_calls }, make);
