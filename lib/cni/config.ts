@@ -195,7 +195,9 @@ function decodeMembers(schema: Schema, tree: JsonObject, path: string, onFault: 
     const member = byName.get(key) ?? byFoldedName.get(fold(key));
     if (member === undefined) continue;
     const { name, schema } = member;
-    if (json !== null)
+    // Most are text, or true or false, and those types have JavaScript's names.
+    if (typeof json !== "object" && typeof json === schema.type) values[name] = json;
+    else if (json !== null)
       try {
         values[name] = decodeValue(schema, json, path, name, onFault);
       } catch (fault) {

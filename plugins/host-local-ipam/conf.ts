@@ -53,11 +53,11 @@ function rangeField(given: GivenTexts, field: string): GivenRange {
 
 /** runtimeConfig.ipRanges, then ipam.subnet, then ipam.ranges: the order that numbers the sets. */
 function rangeSetsOf({ ipam = { dataDir: "", resolvConf: "" }, runtimeConfig }: Given): RangeSet[] {
-  const sets = [
-    ...(runtimeConfig?.ipRanges ?? []).map((set) => set.map((range) => rangeField(range, "runtimeConfig.ipRanges"))),
-    ...(ipam.subnet === undefined || ipam.subnet === "" ? [] : [[rangeField(ipam, "ipam")]]),
-    ...(ipam.ranges ?? []).map((set) => set.map((range) => rangeField(range, "ipam.ranges"))),
-  ];
+  const sets = (runtimeConfig?.ipRanges ?? []).map((set) =>
+    set.map((range) => rangeField(range, "runtimeConfig.ipRanges")),
+  );
+  if (ipam.subnet) sets.push([rangeField(ipam, "ipam")]);
+  for (const set of ipam.ranges ?? []) sets.push(set.map((range) => rangeField(range, "ipam.ranges")));
   if (sets.length === 0) throw new RangeFault("no IP ranges specified");
   return sets.map((set, at) => {
     try {
@@ -69,6 +69,7 @@ function rangeSetsOf({ ipam = { dataDir: "", resolvConf: "" }, runtimeConfig }: 
 }
 
 function checkTogether(sets: readonly RangeSet[], cniVersion: string): void {
+  if (sets.length === 1) return;
   const families = sets.map((set) => set[0]?.start.family);
   if (families.some((family, at) => families.indexOf(family) !== at) && !atLeast(cniVersion, "0.3.0"))
     throw new RangeFault(`CNI version ${cniVersion} does not support more than 1 address per family`);
@@ -89,17 +90,13 @@ const isMapped = (text: string): boolean => text.includes(":") && addressOf(text
 /** Requests from CNI_ARGS, args.cni.ips and runtimeConfig.ips, added together; the same address counts once. */
 function requestedOf({ args: { cni } = {}, runtimeConfig }: Given, cniArgs: string): Ip[] {
   const { IP: fromArgs } = parseCniArgs(cniArgs, ["IP"]);
-  const texts = [
-    ...(fromArgs === undefined || fromArgs === "" ? [] : [fromArgs]),
-    ...(cni?.ips ?? []),
-    ...(runtimeConfig?.ips ?? []),
-  ];
-  const ips = texts.map((text) => {
+  const ips: Ip[] = [];
+  for (const text of [fromArgs || [], cni?.ips ?? [], runtimeConfig?.ips ?? []].flat()) {
     const ip = addressOf(text);
     if (ip === undefined) throw new RangeFault(`cannot understand ip: ${text}`);
-    return ip;
-  });
-  return ips.filter((ip, at) => ips.findIndex((each) => equalIps(each, ip)) === at);
+    if (!ips.some((each) => equalIps(each, ip))) ips.push(ip);
+  }
+  return ips;
 }
 
 /** Reads the configuration; for DEL and GC only where the store is. Throws a CniError (7). */

@@ -82,6 +82,7 @@ export const capacityOf = (set: RangeSet): bigint =>
 export function canonicalSet(ranges: readonly GivenRange[]): RangeSet {
   if (ranges.length === 0) throw new RangeFault("empty range set");
   const set = ranges.map(canonicalRange);
+  if (set.length === 1) return set;
   const families = new Set(set.map(({ start }) => start.family));
   if (families.size > 1) throw new RangeFault("mixed address families");
   for (const [at, range] of set.entries()) {
