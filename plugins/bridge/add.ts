@@ -100,7 +100,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
     withMtu ? { name, mac, mtu } : { name, mac };
   return composeResult(
     {
-      bridge: described((follows ? node.link.get(bridge.ifIndex) : undefined) ?? bridge),
+      bridge: described((follows ? node.link.face(bridge.ifIndex) : undefined) ?? bridge),
       port: described(pair.port),
       container: { ...described(pair.container), sandbox: request.netns },
       vlanGateway: vlanGateway === undefined ? undefined : described(vlanGateway),

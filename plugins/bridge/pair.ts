@@ -56,7 +56,7 @@ export function makePair(
   const macs = { port: localMac(random.fill(0xfe, 0, 1)), container: conf.mac ?? localMac(random.subarray(6)) };
   const { name, besideOwn } = addPair(host, places, request, bridge, macs, undo);
 
-  const link = pod.link.get(attachment.ifName);
+  const link = pod.link.vethEnd(attachment.ifName);
   if (link?.peerIfIndex === undefined)
     throw new CniError("tryAgainLater", `"${attachment.ifName}" went away`, {
       hint: "another call is at work on this attachment",

@@ -112,13 +112,31 @@ function checkIfinfomsg(payload: Uint8Array): void {
     throw new WireError(`ifinfomsg: want ${ifinfomsgBytes} bytes, got ${payload.length}`);
 }
 
+// Tables of a few attributes, for reading ends with the last of them: a link has eighty.
 const stateAttrs = attrSet("IFLA", { operState: [16, u8] });
+const faceAttrs = attrSet("IFLA", { mac: [1, mac], name: [3, cstring], mtu: [4, u32] });
+const vethEndAttrs = attrSet("IFLA", { mtu: [4, u32], peerIfIndex: [5, u32] });
 
 /** The state of the link of a RTM_NEWLINK. Throws a WireError on bytes that are none. */
 export function operStateOf(payload: Uint8Array): OperState {
   checkIfinfomsg(payload);
   const { operState = 0 } = stateAttrs.decode(payload, ifinfomsgBytes);
   return operStates[operState] ?? "unknown";
+}
+
+/** What people know the link of a RTM_NEWLINK by. Throws a WireError on bytes that are none. */
+export function faceOf(payload: Uint8Array): Pick<Link, "name" | "mac" | "mtu"> {
+  checkIfinfomsg(payload);
+  const { name = "", mac, mtu = 0 } = faceAttrs.decode(payload, ifinfomsgBytes);
+  return { name, mac: mac === "" ? undefined : mac, mtu };
+}
+
+/** What there is to ask of a veth that is known to be one. Throws a WireError on bytes that are none. */
+export function vethEndOf(payload: Uint8Array): Pick<Link, "ifIndex" | "mtu" | "peerIfIndex"> {
+  checkIfinfomsg(payload);
+  const source = sourceOf(payload);
+  const { mtu = 0, peerIfIndex } = vethEndAttrs.read(source, ifinfomsgBytes, payload.length);
+  return { ifIndex: source.words[1] ?? 0, mtu, peerIfIndex };
 }
 
 /** Whether the link of a RTM_NEWLINK is up. Throws a WireError on bytes that are none. */

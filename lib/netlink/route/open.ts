@@ -9,7 +9,18 @@ import type { Family, Ip } from "../../ip/ip.ts";
 import { Conversation, NLM_F_DUMP, type Message, type Request } from "../wire/conversation.ts";
 import { NetlinkError } from "../wire/error.ts";
 import { decodeAddr, listAddrs, type Addr } from "./addr.ts";
-import { decodeLink, delLink, getLink, isLinkUp, listLinks, operStateOf, type Link, type OperState } from "./link.ts";
+import {
+  decodeLink,
+  delLink,
+  faceOf,
+  getLink,
+  isLinkUp,
+  listLinks,
+  operStateOf,
+  vethEndOf,
+  type Link,
+  type OperState,
+} from "./link.ts";
 import { decodeVlans, listVlans, type PortVlan } from "./port.ts";
 import { decodeWay, lookUpRoute, type Way } from "./lookup.ts";
 import { decodeRoute, listRoutes, type Route } from "./route.ts";
@@ -27,9 +38,12 @@ export interface RouteSocket {
   link: {
     /** undefined when there is no such link. */
     get(which: string | number): Link | undefined;
-    /** The same for who wants to know no more of it than one thing. */
+    /** The same for who wants to know no more of it than this, which is sooner read. */
     isUp(which: string | number): boolean | undefined;
     operState(which: string | number): OperState | undefined;
+    face(which: string | number): Pick<Link, "name" | "mac" | "mtu"> | undefined;
+    /** Of a link that is known to be a veth. */
+    vethEnd(which: string | number): Pick<Link, "ifIndex" | "mtu" | "peerIfIndex"> | undefined;
     list(): Link[];
     /** false when there was no such link. The kernel takes 10 to 20 ms for it. */
     del(which: string | number): boolean;
@@ -157,6 +171,16 @@ class Links {
   operState(which: string | number): OperState | undefined {
     const payload = this.#answer(which);
     return payload && operStateOf(payload);
+  }
+
+  face(which: string | number): Pick<Link, "name" | "mac" | "mtu"> | undefined {
+    const payload = this.#answer(which);
+    return payload && faceOf(payload);
+  }
+
+  vethEnd(which: string | number): Pick<Link, "ifIndex" | "mtu" | "peerIfIndex"> | undefined {
+    const payload = this.#answer(which);
+    return payload && vethEndOf(payload);
   }
 
   list(): Link[] {
