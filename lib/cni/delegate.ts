@@ -40,15 +40,16 @@ export function findPlugin(type: string, path: string, host: Host): FoundPlugin 
       hint: "set CNI_PATH to the directory of the plugins",
     });
   // An empty element would mean the current directory, which is nobody's choice.
-  const directories = path.split(":").filter((directory) => directory !== "");
+  const directories = path.split(":");
   for (const directory of directories) {
+    if (directory === "") continue;
     const file = `${directory}/${type}`;
     const stat = host.files.stat(file);
     if (stat?.kind === "file") return { type, file, stat };
   }
   throw new CniError(
     "invalidConfig",
-    `failed to find plugin ${JSON.stringify(type)} in path [${directories.join(" ")}]`,
+    `failed to find plugin ${JSON.stringify(type)} in path [${directories.filter(Boolean).join(" ")}]`,
     {
       hint: "install the plugin there, or correct CNI_PATH",
     },
@@ -57,7 +58,7 @@ export function findPlugin(type: string, path: string, host: Host): FoundPlugin 
 
 /** Whether the file is this executable: the same file, or a copy of it, which an installer that copies each name makes. */
 export function isThisExecutable(file: string, host: Host, other = host.files.stat(file)): boolean {
-  const own = host.files.stat("/proc/self/exe");
+  const own = host.ownExecutable();
   if (own === undefined || other === undefined) return false;
   if (own.dev === other.dev && own.ino === other.ino) return true;
   return (

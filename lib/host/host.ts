@@ -124,6 +124,8 @@ export interface Host {
   sha512(text: string): string;
   readonly files: Files;
 
+  /** The file this process runs; undefined where /proc does not say. */
+  ownExecutable(): FileStat | undefined;
   /** This process's own netns. */
   ownNetns(): Netns;
   /**
