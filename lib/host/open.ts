@@ -2,7 +2,7 @@
 // network namespace: around opening a socket or a sysctl file, and straight back.
 import { isErrno, NotNetnsError } from "./errno.ts";
 import { filesOver } from "./files.ts";
-import type { ExecResult, Host, Netns, NetlinkSocket } from "./host.ts";
+import type { ExecResult, FileStat, Host, Netns, NetlinkSocket } from "./host.ts";
 import type { Sys } from "./sys.ts";
 
 const O_RDONLY = 0;
@@ -40,6 +40,8 @@ const goBackAttempts = 3;
 export class LostNetnsError extends Error {}
 
 export function hostOver(sys: Sys): Host {
+  const files = filesOver(sys);
+  let executable: FileStat | undefined;
   let own: Netns | undefined;
   let lost: LostNetnsError | undefined;
 
@@ -81,41 +83,18 @@ export function hostOver(sys: Sys): Host {
     }
   }
 
-  /** Each makes answers better; a kernel from before it (4.3, 4.12, 4.20) answers all the same. */
-  function ask(fd: number, option: number): void {
-    try {
-      sys.setsockopt(fd, SOL_NETLINK, option, 1);
-    } catch (error) {
-      if (!isErrno(error, "ENOPROTOOPT")) throw error;
-    }
-  }
-
   function openNetlink(protocol: number): NetlinkSocket {
     const fd = sys.socket(AF_NETLINK, SOCK_RAW, protocol);
     try {
-      for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) ask(fd, option);
+      ask(sys, fd, NETLINK_CAP_ACK);
+      ask(sys, fd, NETLINK_EXT_ACK);
+      ask(sys, fd, NETLINK_GET_STRICT_CHK);
       sys.connectNetlink(fd);
     } catch (error) {
       sys.close(fd);
       throw error;
     }
-    /** What the socket's buffer has no room for gets room: two hundred ports of a container are one transaction. */
-    function send(message: Uint8Array): void {
-      try {
-        sys.send(fd, message);
-      } catch (error) {
-        if (!isErrno(error, "EMSGSIZE")) throw error;
-        sys.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, message.length);
-        sys.send(fd, message);
-      }
-    }
-
-    return {
-      send,
-      receive: (timeoutMs = receiveTimeoutMs) => sys.recv(fd, receiveBytes, timeoutMs),
-      join: (group) => sys.setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group),
-      close: () => sys.close(fd),
-    };
+    return new OpenSocket(sys, fd);
   }
 
   function exec(
@@ -159,7 +138,11 @@ export function hostOver(sys: Sys): Host {
     sleepMs: (durationMs) => sys.sleepMs(durationMs),
     random: (byteCount) => sys.random(byteCount),
     sha512: (text) => sys.sha512(text),
-    files: filesOver(sys),
+    files,
+    ownExecutable() {
+      executable ??= files.stat("/proc/self/exe");
+      return executable;
+    },
     ownNetns,
 
     openNetns(path) {
@@ -190,4 +173,47 @@ export function hostOver(sys: Sys): Host {
 
     exec,
   };
+}
+
+/** Each makes answers better; a kernel from before it (4.3, 4.12, 4.20) answers all the same. */
+function ask(sys: Sys, fd: number, option: number): void {
+  try {
+    sys.setsockopt(fd, SOL_NETLINK, option, 1);
+  } catch (error) {
+    if (!isErrno(error, "ENOPROTOOPT")) throw error;
+  }
+}
+
+/** A class, for its methods are there when a process starts. */
+class OpenSocket implements NetlinkSocket {
+  readonly #sys: Sys;
+  readonly #fd: number;
+
+  constructor(sys: Sys, fd: number) {
+    this.#sys = sys;
+    this.#fd = fd;
+  }
+
+  /** What the socket's buffer has no room for gets room: two hundred ports of a container are one transaction. */
+  send(message: Uint8Array): void {
+    try {
+      this.#sys.send(this.#fd, message);
+    } catch (error) {
+      if (!isErrno(error, "EMSGSIZE")) throw error;
+      this.#sys.setsockopt(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, message.length);
+      this.#sys.send(this.#fd, message);
+    }
+  }
+
+  receive(timeoutMs = receiveTimeoutMs): Uint8Array {
+    return this.#sys.recv(this.#fd, receiveBytes, timeoutMs);
+  }
+
+  join(group: number): void {
+    this.#sys.setsockopt(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
+  }
+
+  close(): void {
+    this.#sys.close(this.#fd);
+  }
 }

@@ -83,7 +83,7 @@ const rules: fc.Arbitrary<{ family: Family; said: Rule }> = fc.constantFrom<Fami
 function bytesOf(exprs: readonly Expr[], family: NftFamily, comment?: string): Uint8Array {
   const writer = new Writer();
   const { header, attrs } = addRule({ family, table: "t", chain: "c" }, { exprs, comment });
-  writer.words(header);
+  for (const word of header) writer.u32(word);
   attrs?.(writer);
   // NFTA_RULE_HANDLE, which the kernel adds.
   writer.put(Uint8Array.of(12, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 7));

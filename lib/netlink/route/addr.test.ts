@@ -152,7 +152,7 @@ test("what is asked for is what an answer of these bytes means, for every addres
     fc.property(anyPrefix, fc.integer({ min: 1, max: 2 ** 31 - 1 }), fc.boolean(), (wanted: Prefix, ifIndex, noDad) => {
       const writer = new Writer();
       const request = addAddr(ifIndex, wanted, { noDad });
-      writer.words(request.header);
+      for (const word of request.header) writer.u32(word);
       request.attrs?.(writer);
       const bytes = writer.bytes();
       expect(decodeAddr(bytes)).toEqual({ ifIndex, prefix: wanted, scope: 0, tentative: false, dadFailed: false });

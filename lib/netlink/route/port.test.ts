@@ -133,7 +133,7 @@ test("VLANs that are asked for are those that an answer of these bytes means", (
     fc.property(fc.array(vlans, { maxLength: 4 }), (wanted) => {
       const writer = new Writer();
       const request = addVlans(4, wanted);
-      writer.words(request.header);
+      for (const word of request.header) writer.u32(word);
       request.attrs?.(writer);
       const expected = wanted.flatMap(({ first, last, ...flags }) =>
         Array.from({ length: last - first + 1 }, (_, at) => ({ id: first + at, ...flags })),

@@ -282,7 +282,7 @@ test("what is asked for is what an answer of these bytes means, for every route"
     fc.property(route, (wanted) => {
       const writer = new Writer();
       const request = addRoute(wanted);
-      writer.words(request.header);
+      for (const word of request.header) writer.u32(word);
       request.attrs?.(writer);
       expect(decodeRoute(writer.bytes(), wanted.dst.ip.family)).toEqual({
         ...wanted,

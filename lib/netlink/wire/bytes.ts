@@ -19,7 +19,7 @@ export function sourceOf(bytes: Uint8Array): Source {
 /** The text between two places; names are ASCII but for whatever somebody else chose to call a link. */
 export function textIn(bytes: Uint8Array, at: number, end: number): string {
   const part = bytes.subarray(at, end);
-  if (part.length > atOnce) return utf8Text(part);
+  if (end - at > atOnce) return utf8Text(part);
   const text = String.fromCharCode.apply(null, part as unknown as number[]);
   return beyondAscii.test(text) ? utf8Text(part) : text;
 }
@@ -66,6 +66,8 @@ export function indexOfBytes(bytes: Uint8Array, wanted: Uint8Array, from = 0): n
 export class Writer {
   #bytes = new Uint8Array(1024);
   #words = new Uint32Array(this.#bytes.buffer);
+  /** Of `#bytes`, which to ask is a call. */
+  #room = this.#bytes.length;
   #length = 0;
 
   get length(): number {
@@ -88,17 +90,19 @@ export class Writer {
   /** Makes room for `count` zero bytes and returns where they begin. */
   skip(count: number): number {
     const at = this.#length;
-    this.#length = at + count;
-    if (this.#length > this.#bytes.length) this.#grow();
+    const end = at + count;
+    this.#length = end;
+    if (end > this.#room) this.#grow();
     return at;
   }
 
   /** Makes room for what is counted already. */
   #grow(): void {
-    const larger = new Uint8Array((Math.max(this.#length, this.#bytes.length * 2) + 3) & ~3);
+    const larger = new Uint8Array((Math.max(this.#length, this.#room * 2) + 3) & ~3);
     larger.set(this.#bytes);
     this.#bytes = larger;
     this.#words = new Uint32Array(larger.buffer);
+    this.#room = larger.length;
   }
 
   u8(value: number): void {
@@ -117,18 +121,23 @@ export class Writer {
     this.setU32(this.skip(4), value);
   }
 
-  /** Words, at a multiple of four. */
-  words(list: readonly number[]): void {
-    const at = this.skip(list.length * 4) >>> 2;
+  /** Begins a message (struct nlmsghdr) and what stands in front of its attributes; returns where. */
+  message(typeAndFlags: number, sequence: number, header: readonly number[]): number {
+    const at = this.skip(16 + header.length * 4);
     const words = this.#words;
-    for (let each = 0; each < list.length; each++) words[at + each] = list[each] as number;
+    const word = at >>> 2;
+    words[word + 1] = typeAndFlags;
+    words[word + 2] = sequence;
+    for (let each = 0; each < header.length; each++) words[word + 4 + each] = header[each] as number;
+    return at;
   }
 
   /** A whole attribute (struct nlattr) that holds one word. */
   wordAttribute(type: number, value: number): void {
     const at = this.#length;
-    this.#length = at + 8;
-    if (this.#length > this.#bytes.length) this.#grow();
+    const end = at + 8;
+    this.#length = end;
+    if (end > this.#room) this.#grow();
     const words = this.#words;
     words[at >>> 2] = 8 | (type << 16);
     words[(at >>> 2) + 1] = value;
@@ -137,8 +146,9 @@ export class Writer {
   /** The same of six bytes: a word, and half of the next. */
   sixByteAttribute(type: number, first: number, second: number): void {
     const at = this.#length;
-    this.#length = at + 12;
-    if (this.#length > this.#bytes.length) this.#grow();
+    const end = at + 12;
+    this.#length = end;
+    if (end > this.#room) this.#grow();
     const words = this.#words;
     words[at >>> 2] = 10 | (type << 16);
     words[(at >>> 2) + 1] = first;

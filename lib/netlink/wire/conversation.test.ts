@@ -98,7 +98,10 @@ describe("framing", () => {
   test("what was framed is read again", () => {
     fc.assert(
       fc.property(
-        fc.nat(0xffff),
+        // An ack is read as no more than that.
+        fc
+          .nat(0xffff)
+          .filter((type) => type !== 2 && type !== 3),
         fc.nat(0xffffffff),
         fc.uint8Array(),
         fc.nat(0xffff),

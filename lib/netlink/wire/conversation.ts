@@ -52,6 +52,9 @@ export interface Message {
   readonly payload: Uint8Array;
 }
 
+/** The payload of every ack: errno 0. What the kernel repeats of the request says nothing new. */
+const acked = new Uint8Array(4);
+
 interface Frame extends Message {
   readonly flags: number;
   readonly sequence: number;
@@ -72,12 +75,13 @@ export function parseFrames(datagram: Uint8Array, content = true): Frame[] {
       throw new WireError(`netlink message at byte ${at} claims ${length} of ${bytes.length - at} bytes`);
     const type = typeAndFlags & 0xffff;
     const flags = typeAndFlags >>> 16;
+    const isAck = (type === NLMSG_ERROR || type === NLMSG_DONE) && length >= headerBytes + 4 && words[word + 4] === 0;
     if (content || type < NLMSG_MIN_TYPE || (flags & NLM_F_DUMP_INTR) !== 0)
       frames.push({
         type,
         flags,
         sequence: words[word + 2] ?? 0,
-        payload: bytes.subarray(at + headerBytes, at + length),
+        payload: isAck ? acked : bytes.subarray(at + headerBytes, at + length),
       });
     at += (length + 3) & ~3;
   }
@@ -253,9 +257,7 @@ export class Conversation {
     for (let at = 0; at < requests.length; at++) {
       const request = requests[at] as Request;
       const flags = at === acked ? request.flags : request.flags & ~NLM_F_ACK;
-      const from = writer.length;
-      writer.words([0, request.type | ((NLM_F_REQUEST | flags) << 16), ++this.#sequence, 0]);
-      writer.words(request.header);
+      const from = writer.message(request.type | ((NLM_F_REQUEST | flags) << 16), ++this.#sequence, request.header);
       request.attrs?.(writer);
       writer.setU32(from, writer.length - from);
     }
@@ -275,9 +277,8 @@ function lastAckOf(requests: readonly Request[]): number {
 /** The refusal in an NLMSG_ERROR or NLMSG_DONE; undefined when it is an ack. The request is the one at this place in `sent`. */
 function errorOf(frame: Frame, request: Request, sent: Uint8Array, place: number): NetlinkError | undefined {
   const { payload, flags } = frame;
+  if (payload === acked) return undefined;
   if (payload.length < 4) throw new WireError(`netlink error of ${payload.length} bytes`);
-  // Nearly always an ack, whose errno is 0.
-  if (((payload[0] ?? 0) | (payload[3] ?? 0)) === 0) return undefined;
   const { words } = sourceOf(payload);
   const errno = -((words[0] ?? 0) | 0);
   if (errno <= 0) return undefined;
