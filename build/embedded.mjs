@@ -46,6 +46,8 @@ function environmentFor(triple, crates) {
   const flags = [
     "-Ctarget-feature=+crt-static",
     "-Crelocation-model=static",
+    // Names that tell apart what is made of one generic function: host/order.ld has some of them.
+    "-Csymbol-mangling-version=v0",
     ...maps.map(([from, to]) => `--remap-path-prefix=${from}=${to}`),
   ];
   const cflags = [

@@ -1,6 +1,18 @@
 // The heap image: what it holds is the same in every process, and what must differ does. A wrong stack limit or a stray
 // pointer strikes in one start of many, so the executable starts by the thousand.
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -14,6 +26,14 @@ import { engineCrates, fetchCrates } from "./quickjs.mjs";
 
 const directory = mkdtempSync(join(tmpdir(), "weft-image-"));
 afterAll(() => rmSync(directory, { recursive: true }));
+
+/** What is written at once the kernel may also map at once; so it maps sixteen pages, as of a file that it has read. */
+function copyByPages(from: string, to: string): void {
+  const bytes = readFileSync(from);
+  const file = openSync(to, "wx", 0o755);
+  for (let at = 0; at < bytes.length; at += 4096) writeSync(file, bytes.subarray(at, at + 4096));
+  closeSync(file);
+}
 
 /** The Node engine has no image. */
 const describeEmbedded = engine === "embedded" ? describe : () => {};
@@ -91,6 +111,8 @@ describeEmbedded("the executable", () => {
           write(1, String(faults() - before));
           return 6;
         },
+        // proc_pid_smaps(5): Rss of the first mapping that is code.
+        code() { write(1, / r-xp .*?\\nRss: +(\\d+) kB/s.exec(readFile("/proc/self/smaps", 16384))[1]); return 7; },
         // Several times what the limit allows: garbage in circles that pass through what is in the image, whose objects
         // change all the while.
         garbage() {
@@ -125,6 +147,11 @@ describeEmbedded("the executable", () => {
     expect(pages).toMatch(/^\d+$/);
     // They lie on some forty pages, of which the kernel maps sixteen at once.
     expect(Number(pages)).toBeLessThan(20);
+    // What a call uses of the engine lies together (host/order.ld).
+    copyByPages(join(directory, "imaged"), join(directory, "in-pages"));
+    const { stdout: code } = await execa(join(directory, "in-pages"), { env: { END: "code" }, reject: false });
+    expect(code).toMatch(/^\d+$/);
+    expect(Number(code)).toBeLessThan(500);
     // What a rehearsed call uses lies together.
     const stat = `1 (x)${" 0".repeat(40)}`;
     const answers = [["getenv", "scattered"], ["readFile", stat], ["readFile", stat], ["write"]];
