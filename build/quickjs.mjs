@@ -5,13 +5,17 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { root } from "./bootstrap.mjs";
 
+const inline = (declaration) => [
+  `static ${declaration}\n{`,
+  `static inline __attribute__((always_inline)) ${declaration}\n{`,
+];
+
 /** What of quickjs.c is replaced, by what. */
 const replacements = (frozen) => [
-  // Too long for the compiler's liking since it asks where an object lies, and called everywhere.
-  [
-    "static JSValue js_dup(JSValueConst v)\n",
-    "static inline __attribute__((always_inline)) JSValue js_dup(JSValueConst v)\n",
-  ],
+  // Too long for the compiler's liking since they ask where a block lies, and called everywhere.
+  inline("JSValue js_dup(JSValueConst v)"),
+  inline("size_t js_arena_usable_size(JSRuntime *rt, const void *ptr)"),
+  inline("void js_arena_free(JSRuntime *rt, void *ptr)"),
   ["#define JS_REF_COUNT(p) (js_rc(p)->ref_count)\n", frozen],
   [
     "    h = shape_hash(1, (uintptr_t)proto);\n    if (sizeof(proto) > 4)\n        h = shape_hash(h, (uint64_t)(uintptr_t)proto >> 32);\n",
