@@ -7,10 +7,9 @@ use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::{Array, Ctx, Error, Exception, Persistent, Result, TypedArray, Value};
 use sha2::{Digest, Sha512};
 use std::cell::RefCell;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::mem::ManuallyDrop;
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::addr_of_mut;
 
 thread_local! {
@@ -218,32 +217,60 @@ fn readlink(ctx: Ctx<'_>, path: String) -> Result<String> {
     Ok(target.to_string_lossy().into_owned())
 }
 
-fn readdir<'js>(ctx: Ctx<'js>, path: String) -> Result<Array<'js>> {
-    let fail = |error: std::io::Error| refuse(&ctx, "open", error.raw_os_error().unwrap_or(0), Some(&path));
-    let names = Array::new(ctx.clone())?;
-    for (at, entry) in std::fs::read_dir(&path).map_err(fail)?.enumerate() {
-        let name = entry.map_err(fail)?.file_name();
-        names.set(at, String::from_utf8_lossy(name.as_bytes()).into_owned())?;
+/// Hands over the names in a directory, with the directory's descriptor and what the name is (DT_*). Not by libc's opendir, whose
+/// buffer would be the first of its heap.
+fn each_name(ctx: &Ctx<'_>, path: &str, mut each: impl FnMut(i32, &CStr, u8) -> Result<()>) -> Result<()> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+    let fd = with_path(ctx, "open", path, |path| open_at(libc::AT_FDCWD, path, flags, 0))? as i32;
+    let directory = unsafe { OwnedFd::from_raw_fd(fd) };
+    loop {
+        let scratch = landing();
+        let got = retried(|| unsafe { libc::syscall(libc::SYS_getdents64, fd, scratch.as_mut_ptr(), SCRATCH) } as i64)
+            .map_err(|errno| refuse(ctx, "open", errno, Some(path)))?;
+        let mut left = &scratch[..got as usize];
+        // struct linux_dirent64 { u64 d_ino; s64 d_off; u16 d_reclen; u8 d_type; char d_name[] }
+        while !left.is_empty() {
+            let (entry, rest) = left.split_at(u16::from_ne_bytes([left[16], left[17]]).into());
+            let name = CStr::from_bytes_until_nul(&entry[19..]).unwrap_or_default();
+            if name != c"." && name != c".." {
+                each(directory.as_raw_fd(), name, entry[18])?;
+            }
+            left = rest;
+        }
+        if got == 0 {
+            return Ok(());
+        }
     }
+}
+
+fn readdir<'js>(ctx: Ctx<'js>, path: String) -> Result<Array<'js>> {
+    let names = Array::new(ctx.clone())?;
+    let mut count = 0;
+    each_name(&ctx, &path, |_, name, _| {
+        count += 1;
+        names.set(count - 1, name.to_string_lossy().into_owned())
+    })?;
     Ok(names)
+}
+
+/// Whether a name in a directory is a regular file. Some file systems do not tell with the name.
+fn is_file(directory: i32, name: &CStr, kind: u8) -> bool {
+    let mut stat = unsafe { std::mem::zeroed::<libc::stat>() };
+    let into = &raw mut stat;
+    let looked = || unsafe { libc::fstatat(directory, name.as_ptr(), into, libc::AT_SYMLINK_NOFOLLOW) } == 0;
+    kind == libc::DT_REG || (kind == libc::DT_UNKNOWN && looked() && stat.st_mode & libc::S_IFMT == libc::S_IFREG)
 }
 
 /// Files opened relative to their directory and read once: ten thousand of them cost what the kernel charges.
 fn files_containing<'js>(ctx: Ctx<'js>, path: String, wanted: String) -> Result<Array<'js>> {
     let found = Array::new(ctx.clone())?;
     let mut count = 0;
-    let fail = |errno: i32, name: &str| refuse(&ctx, "open", errno, Some(name));
-    let directory = std::fs::File::open(&path).map_err(|error| fail(error.raw_os_error().unwrap_or(0), &path))?;
-    let entries = std::fs::read_dir(&path).map_err(|error| fail(error.raw_os_error().unwrap_or(0), &path))?;
     let mut buffer = [0u8; 4096];
-    for entry in entries {
-        let entry = entry.map_err(|error| fail(error.raw_os_error().unwrap_or(0), &path))?;
-        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            continue;
+    each_name(&ctx, &path, |directory, name, kind| {
+        if !is_file(directory, name, kind) {
+            return Ok(());
         }
-        let name = entry.file_name();
-        let c_name = CString::new(name.as_bytes()).unwrap_or_default();
-        let got = match retried(|| open_at(directory.as_raw_fd(), c_name.as_ptr(), libc::O_RDONLY, 0)) {
+        let got = match retried(|| open_at(directory, name.as_ptr(), libc::O_RDONLY, 0)) {
             Ok(fd) => {
                 let fd = fd as i32;
                 let got = retried(|| unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) } as i64);
@@ -251,16 +278,17 @@ fn files_containing<'js>(ctx: Ctx<'js>, path: String, wanted: String) -> Result<
                 got
             }
             // Removed since the directory was read.
-            Err(libc::ENOENT) => continue,
+            Err(libc::ENOENT) => return Ok(()),
             Err(errno) => Err(errno),
         };
         // One that cannot be read may contain it.
         let holds = |got: i64| buffer[..got as usize].windows(wanted.len().max(1)).any(|window| window == wanted.as_bytes());
         if got.map_or(true, holds) {
-            found.set(count, name.to_string_lossy().into_owned())?;
             count += 1;
+            found.set(count - 1, name.to_string_lossy().into_owned())?;
         }
-    }
+        Ok(())
+    })?;
     Ok(found)
 }
 
