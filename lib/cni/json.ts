@@ -96,13 +96,14 @@ export function parseJson(text: string): Json {
       at++;
       return new JsonObject(entries);
     }
+    // White space is rare: a look at the character spares the call.
     for (;;) {
-      if (peek() !== 34) throw fault("looking for beginning of object key string");
+      if (text.charCodeAt(at) !== 34 && peek() !== 34) throw fault("looking for beginning of object key string");
       const key = string();
-      if (peek() !== 58) throw fault("after object key");
+      if (text.charCodeAt(at) !== 58 && peek() !== 58) throw fault("after object key");
       at++;
-      entries.push([key, value(depth)]);
-      const code = peek();
+      entries.push([key, text.charCodeAt(at) === 34 ? string() : value(depth)]);
+      const code = text.charCodeAt(at) === 44 ? 44 : peek();
       if (code !== 44 && code !== 125) throw fault("after object key:value pair");
       at++;
       if (code === 125) return new JsonObject(entries);
@@ -156,24 +157,23 @@ export function parseJson(text: string): Json {
 
 /** A value without what JSON.parse would not have told. */
 export function plainJson(json: Json): PlainJson {
+  if (typeof json !== "object" || json === null) return json;
   if (json instanceof JsonNumber) return Number(json.text);
   if (json instanceof JsonObject) {
     const plain: Record<string, PlainJson> = {};
     const { entries } = json;
     for (let at = 0; at < entries.length; at++) {
       const entry = entries[at];
-      if (entry !== undefined) define(plain, entry[0], plainJson(entry[1]));
+      if (entry === undefined) continue;
+      const key = entry[0];
+      const value = plainJson(entry[1]);
+      if (key !== "__proto__") plain[key] = value;
+      // As a member of its own, which an assignment would not make of it.
+      else Object.defineProperty(plain, key, { value, enumerable: true, configurable: true, writable: true });
     }
     return plain;
   }
-  return Array.isArray(json) ? json.map(plainJson) : (json as null | boolean | string);
-}
-
-/** Sets an own member even where its name is "__proto__". */
-function define(target: Record<string, PlainJson>, key: string, value: PlainJson): void {
-  if (key === "__proto__")
-    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
-  else target[key] = value;
+  return json.map(plainJson);
 }
 
 /** Compact JSON with keys in alphabetical order at every level, as Go writes a map. */
@@ -191,9 +191,10 @@ export function sortedJson(value: PlainJson): string {
   const arePlain = !needsEscape.test(keys.join(""));
   for (let at = 0; at < keys.length; at++) {
     const key = keys[at] ?? "";
-    text += `${at === 0 ? "" : ","}${arePlain ? `"${key}"` : quoted(key)}:${sortedJson(value[key] ?? null)}`;
+    const member = sortedJson(value[key] ?? null);
+    text += arePlain ? `,"${key}":${member}` : `,${quoted(key)}:${member}`;
   }
-  return `{${text}}`;
+  return `{${text.slice(1)}}`;
 }
 
 /** What the compact JSON of `sortedJson` would be parsed into, without writing and reading it. */
