@@ -118,8 +118,12 @@ function addPair(
     host.log(`deleting "${ifName}" and "${name}", left behind by an ADD that was ended before it was done`);
     node.link.del(name);
   }
-  throw new CniError("internal", "failed to make veth pair: every name this attachment may use is taken", {
-    details: `names ${names.all().join(", ")}`,
+  throw everyNameTaken(names.all());
+}
+
+function everyNameTaken(names: readonly string[]): CniError {
+  return new CniError("internal", "failed to make veth pair: every name this attachment may use is taken", {
+    details: `names ${names.join(", ")}`,
     hint: "delete those of these links that nobody uses",
   });
 }
