@@ -1,4 +1,4 @@
-// The crates of host/Cargo.lock as cargo compiles them: fetched, and the engine's C with host/src/frozen.h in its place.
+// The crates of host/Cargo.lock as cargo compiles them: fetched, and in the engine's C our frozen.h and arena.h (host/src).
 import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -5,6 +5,7 @@ import recorded from "recorded";
 const calls = Object.values(recorded).values();
 let answers;
 let makeError;
+let strayed = false;
 
 /** Begins with the next call; false where there is none. */
 export function begin() {
@@ -13,8 +14,8 @@ export function begin() {
   return !done;
 }
 
-/** How many answers of the call were left over: none, where the call is still what it was. */
-export const left = () => answers.length;
+/** How many answers the call did not come to; none, where it is still what it was. */
+export const left = () => (strayed ? Math.max(1, answers.length) : answers.length);
 
 export function answer(name, first) {
   if (name === "onError") {
@@ -22,7 +23,10 @@ export function answer(name, first) {
     return undefined;
   }
   const [recordedName, value, refused] = answers.at(-1) ?? [];
-  if (recordedName !== name) throw new Error(`recorded was ${recordedName}, not ${name}`);
+  if (recordedName !== name) {
+    strayed = true;
+    throw new Error(`recorded was ${recordedName}, not ${name}`);
+  }
   answers.pop();
   if (refused !== undefined) throw makeError(...refused);
   return typeof value?.bytes === "string" ? Uint8Array.fromBase64(value.bytes) : (value ?? undefined);

@@ -1,21 +1,10 @@
 // node build/rehearsal/record.mjs
 //
 // Records anew what the kernel answers to the calls that a build rehearses (recorded.json). Wanted when the calls have come to
-// ask something else: the build says so, and build/rehearsal/rehearsal.test.ts fails.
+// ask something else: the build says so, and build/image.test.ts fails.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  copyFileSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readVersion, root, unshareFlags } from "../bootstrap.mjs";
@@ -23,6 +12,8 @@ import { bundle, linkBlank } from "../embedded.mjs";
 import { homeTarget } from "../engine.mjs";
 import { writeValidators } from "../schemas.mjs";
 
+/** Where the executable is, on the node that is made for it. */
+const bin = "/run/bin";
 /** Where the executable writes what it was answered, one JSON array a line. */
 const recordFd = 3;
 const work = join(root, "dist/embedded/recording");
@@ -77,12 +68,22 @@ const portmapConf = (prevResult, hostPort = 8080) => ({
   prevResult,
 });
 
-/** Makes the calls in the namespaces of this process, and what is recorded of each. */
-function makeCalls(bin) {
-  const sh = (script) => spawnSync("sh", ["-ec", script], { stdio: ["ignore", "inherit", "inherit"] });
-  sh(`mount -t tmpfs tmpfs /run; mkdir -p /run/flannel /run/netns /var/lib/cni; mount -t tmpfs tmpfs /var/lib/cni
-    printf 'FLANNEL_NETWORK=10.244.0.0/16\\nFLANNEL_SUBNET=10.244.1.1/24\\nFLANNEL_MTU=1450\\nFLANNEL_IPMASQ=true\\n' > /run/flannel/subnet.env
-    ip link set lo up; ip netns add first; ip netns add pod`);
+/** A node in the namespaces of this process: state of its own, two pods' netns, and the executable under its names. */
+const makeNode = `set -e
+  mount -t tmpfs tmpfs /run
+  mount -t tmpfs tmpfs /var/lib
+  mkdir -p /run/flannel /run/netns /var/lib/cni ${bin}
+  printf 'FLANNEL_NETWORK=10.244.0.0/16\\nFLANNEL_SUBNET=10.244.1.1/24\\nFLANNEL_MTU=1450\\nFLANNEL_IPMASQ=true\\n' > /run/flannel/subnet.env
+  ip link set lo up
+  ip netns add first
+  ip netns add pod
+  cp "$0" ${bin}/weft
+  for name in flannel bridge host-local loopback portmap; do ln ${bin}/weft ${bin}/$name; done`;
+
+/** Makes the calls, and what is recorded of each. */
+function makeCalls(executable) {
+  const { status } = spawnSync("sh", ["-c", makeNode, executable], { stdio: "inherit" });
+  if (status !== 0) throw new Error("no node could be made in these namespaces");
   const recorded = {};
   const call = (plugin, verb, conf, { pod = "pod", ifname = "eth0" } = {}) => {
     const [path, confFile] = [join(work, "answers"), join(work, "conf")];
@@ -132,21 +133,16 @@ function print(recorded) {
   return `{\n${calls.join(",\n")}\n}\n`;
 }
 
-const [bin] = process.argv.slice(2);
-if (bin !== undefined) {
-  writeFileSync(join(work, "recorded.json"), print(makeCalls(bin)));
+const [executable] = process.argv.slice(2);
+if (executable !== undefined) {
+  writeFileSync(join(work, "recorded.json"), print(makeCalls(executable)));
 } else {
   await writeValidators();
   mkdirSync(work, { recursive: true });
   const facts = { version: readVersion(), buildId: "recording", target: homeTarget };
   const blank = await linkBlank(await bundle(facts, join(work, "js"), [recordingHost]), homeTarget);
-  const directory = mkdtempSync(join(tmpdir(), "weft-recording-"));
-  copyFileSync(blank, join(directory, "weft"));
-  for (const name of ["flannel", "bridge", "host-local", "loopback", "portmap"])
-    linkSync(join(directory, "weft"), join(directory, name));
   const self = fileURLToPath(import.meta.url);
-  const { status } = spawnSync("unshare", [...unshareFlags(), process.execPath, self, directory], { stdio: "inherit" });
-  rmSync(directory, { recursive: true });
+  const { status } = spawnSync("unshare", [...unshareFlags(), process.execPath, self, blank], { stdio: "inherit" });
   if (status !== 0) process.exit(1);
-  writeFileSync(join(root, "build/rehearsal/recorded.json"), readFileSync(join(work, "recorded.json")));
+  copyFileSync(join(work, "recorded.json"), join(root, "build/rehearsal/recorded.json"));
 }

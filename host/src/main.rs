@@ -191,7 +191,7 @@ fn main() {
     std::panic::set_hook(Box::new(|panic| last_resort(&quote(&format!("internal panic: {panic}")))));
     if image::is_blank() {
         // What the build asks for (build/image.mjs).
-        match std::env::args().next().as_deref() {
+        match std::env::args_os().next().as_ref().and_then(|name| name.to_str()) {
             Some("rehearse") => rehearsal::hold(make_root),
             Some("write-image") => image::write(make_root),
             _ => {}

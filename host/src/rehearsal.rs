@@ -9,10 +9,10 @@ use rquickjs::function::{Function, Params};
 use rquickjs::{CatchResultExt, Ctx, Module, Persistent, Result, Value};
 use std::ptr::{null_mut, slice_from_raw_parts_mut};
 
-/// Pages of address space for the blocks. Some 17,000 are touched.
+/// Pages of address space for the blocks. Some 44,000 are touched.
 const PAGES: usize = 128 << 10;
 /// What the calls have for themselves, behind them.
-const FOR_CALLS: usize = 64 << 20;
+const FOR_CALLS: usize = 32 << 20;
 
 /// The script that says what was recorded. While it is there, host functions answer by it.
 static mut ANSWER: Option<Persistent<Function<'static>>> = None;
@@ -45,7 +45,10 @@ extern "C" fn on_fault(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void)
         let used = &mut (&mut *USED)[page];
         *used = (*used + 1).min(WRITTEN);
         let mode = if *used == READ { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
-        libc::mprotect(START.add(page * layout::page_size()).cast(), layout::page_size(), mode);
+        if libc::mprotect(START.add(page * layout::page_size()).cast(), layout::page_size(), mode) != 0 {
+            // It would come again for ever.
+            libc::_exit(1);
+        }
     }
 }
 
@@ -81,6 +84,7 @@ fn rehearse_all<'js>(ctx: &Ctx<'js>, root: &Root, blocks: &[(usize, usize)]) -> 
                 let done = calls::write_all(1, line.as_bytes());
                 unsafe { libc::_exit(if done.is_ok() { 0 } else { 1 }) }
             }
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
             child => unsafe { assert_eq!((libc::waitpid(child, &mut status, 0), status), (child, 0), "a rehearsal ended early") },
         }
     }
