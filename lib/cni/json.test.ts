@@ -116,6 +116,11 @@ describe("what is no JSON", () => {
     for (const each of ["\u007f", "\u2028", "\ud800"]) expect(parseJson(`"${each}"`)).toBe(each);
   });
 
+  test("half of a surrogate pair, written as an escape, is U+FFFD, as Go has it", () => {
+    expect(parseJson('"a\\ud800b\\udc00"')).toBe("a\ufffdb\ufffd");
+    expect(parseJson('"\\ud83d\\ude00"')).toBe("\u{1f600}");
+  });
+
   test("nesting is bounded, so that no input exhausts the stack", () => {
     const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
     expect(refusal(nested(500))).toBeUndefined();

@@ -72,7 +72,8 @@ export function parseJson(text: string): Json {
       }
     }
     try {
-      const value: string = JSON.parse(text.slice(from, end + 1));
+      // As Go has it: half of a surrogate pair, which only an escape can bring, is U+FFFD. No system call takes it as it is.
+      const value = (JSON.parse(text.slice(from, end + 1)) as string).toWellFormed();
       at = end + 1;
       return value;
     } catch {
