@@ -58,6 +58,8 @@ function environmentFor(triple, crates) {
     "-fno-pic",
     "-fno-pie",
     "-fno-asynchronous-unwind-tables",
+    // What fills the gaps before aligned functions, loops and labels is a thirtieth of the code and saves no time.
+    ...["functions", "loops", "jumps", "labels"].map((what) => `-falign-${what}=1`),
     ...maps.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`),
   ];
   const key = triple.replaceAll("-", "_");
