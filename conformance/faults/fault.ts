@@ -128,6 +128,25 @@ const laneMs = 900_000;
 
 /** Plays a case once for each fault, on a fresh node each time; undefined: nothing befalls it. */
 export async function playFaults(each: Case, faults: readonly (Fault | undefined)[], bin: string): Promise<Seen[]> {
+  const seen = await playAll(each, faults, bin);
+  const late = faults.flatMap((_, at) => (cameLate(seen[at] ?? {}) ? [at] : []));
+  if (late.length === 0) return seen;
+  const again = await playAll(
+    each,
+    late.map((at) => faults[at]),
+    bin,
+  );
+  return seen.map((first, at) => again[late.indexOf(at)] ?? first);
+}
+
+/**
+ * bridge gives a port the time that Go gives it, 2.5 s. Where other tests keep the kernel's lock for longer, which they do by a
+ * hundred DELs at once, that says nothing of the fault, and it is played once more.
+ */
+const cameLate = (seen: Seen): boolean =>
+  Object.values(seen).some((part) => part.includes("bridge port in error state"));
+
+async function playAll(each: Case, faults: readonly (Fault | undefined)[], bin: string): Promise<Seen[]> {
   const work = mkdtempSync(join(tmpdir(), "weft-faults-"));
   try {
     writeFileSync(join(work, "case"), script(each, bin));
