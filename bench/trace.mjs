@@ -34,7 +34,7 @@ const portmap = {
   runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] },
 };
 
-/** In the order in which they count; `previous` is what the first ADD of a chain answered. */
+/** In the order in which they count. */
 const calls = [
   ["VERSION", loopback],
   ["ADD", loopback],

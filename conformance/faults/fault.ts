@@ -131,6 +131,7 @@ export async function playFaults(each: Case, faults: readonly (Fault | undefined
   const seen = await playAll(each, faults, bin);
   const late = faults.flatMap((_, at) => (cameLate(seen[at] ?? {}) ? [at] : []));
   if (late.length === 0) return seen;
+  console.warn(`${each.name}: a port came late, played once more: ${late.map((at) => options(faults[at])).join("; ")}`);
   const again = await playAll(
     each,
     late.map((at) => faults[at]),
