@@ -101,6 +101,12 @@ fn argv() -> Vec<String> {
     std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect()
 }
 
+fn executable() -> String {
+    // SAFETY: the kernel's, who keeps it beside the environment.
+    let path = unsafe { CStr::from_ptr(libc::getauxval(libc::AT_EXECFN) as *const libc::c_char) };
+    path.to_string_lossy().into_owned()
+}
+
 fn getenv(name: String) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
@@ -205,10 +211,9 @@ fn rename(ctx: Ctx<'_>, from: String, to: String) -> Result<()> {
     with_path(&ctx, "rename", &from, |from| unsafe { libc::rename(from, target.as_ptr()) } as i64).map(drop)
 }
 
-fn link(ctx: Ctx<'_>, from: String, to: String, follow: bool) -> Result<()> {
+fn link(ctx: Ctx<'_>, fd: i32, from: String, to: String, flags: i32) -> Result<()> {
     let source = CString::new(from).unwrap_or_default();
-    let flags = if follow { libc::AT_SYMLINK_FOLLOW } else { 0 };
-    let call = |to| unsafe { libc::linkat(libc::AT_FDCWD, source.as_ptr(), libc::AT_FDCWD, to, flags) };
+    let call = |to| unsafe { libc::linkat(fd, source.as_ptr(), libc::AT_FDCWD, to, flags) };
     with_path(&ctx, "link", &to, |to| call(to) as i64).map(drop)
 }
 
@@ -262,12 +267,13 @@ fn is_file(directory: i32, name: &CStr, kind: u8) -> bool {
 }
 
 /// Files opened relative to their directory and read once: ten thousand of them cost what the kernel charges.
-fn files_containing<'js>(ctx: Ctx<'js>, path: String, wanted: String) -> Result<Array<'js>> {
+fn files_containing<'js>(ctx: Ctx<'js>, path: String, wanted: String, beginnings: Opt<String>) -> Result<Array<'js>> {
+    let may_be = |name: &CStr| beginnings.0.as_deref().is_none_or(|bytes| bytes.as_bytes().contains(&name.to_bytes()[0]));
     let found = Array::new(ctx.clone())?;
     let mut count = 0;
     let mut buffer = [0u8; 4096];
     each_name(&ctx, &path, |directory, name, kind| {
-        if !is_file(directory, name, kind) {
+        if !may_be(name) || !is_file(directory, name, kind) {
             return Ok(());
         }
         let got = match retried(|| open_at(directory, name.as_ptr(), libc::O_RDONLY, 0)) {
@@ -377,6 +383,10 @@ fn setns(ctx: Ctx<'_>, fd: i32, ns_type: i32) -> Result<()> {
     with_fd(&ctx, "setns", || unsafe { libc::setns(fd, ns_type) } as i64).map(drop)
 }
 
+fn ioctl(ctx: Ctx<'_>, fd: i32, request: u32) -> Result<i64> {
+    with_fd(&ctx, "ioctl", || unsafe { libc::ioctl(fd, request as libc::Ioctl) } as i64)
+}
+
 fn socket(ctx: Ctx<'_>, domain: i32, kind: i32, protocol: i32) -> Result<i64> {
     with_fd(&ctx, "socket", || unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) } as i64)
 }
@@ -469,6 +479,7 @@ macro_rules! host_module {
 host_module! {
     "onError" => on_error,
     "argv" => argv,
+    "executable" => executable,
     "getenv" => getenv,
     "monotonicMs" => monotonic_ms,
     "wallClockMs" => wall_clock_ms,
@@ -500,6 +511,7 @@ host_module! {
     "fstatfs" => fstatfs,
     "flock" => flock,
     "setns" => setns,
+    "ioctl" => ioctl,
     "socket" => socket,
     "connectNetlink" => connect_netlink,
     "setsockopt" => setsockopt,

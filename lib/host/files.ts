@@ -10,6 +10,9 @@ const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
 const O_PATH = 0o10000000;
+const AT_FDCWD = -100;
+const AT_SYMLINK_FOLLOW = 0x400;
+const AT_EMPTY_PATH = 0x1000;
 
 const ENOENT = 2;
 const ENOSPC = 28;
@@ -116,7 +119,7 @@ export function filesOver(sys: Sys): Files {
   const knowsNoUnnamed = (error: unknown): boolean => isErrno(error, "EOPNOTSUPP", "EISDIR", "EINVAL");
 
   /** A file of this content that no other process sees: nameless where the file system can do that, else dot-named. */
-  function makeUnseen(directory: string, text: string, mode: number): { path: string; drop(): void } {
+  function makeUnseen(directory: string, text: string, mode: number): PreparedFile {
     let fd: number;
     let path: string | undefined;
     try {
@@ -136,7 +139,9 @@ export function filesOver(sys: Sys): Files {
       drop();
       throw error;
     }
-    return { path: path ?? `/proc/self/fd/${fd}`, drop };
+    const publish =
+      path === undefined ? (to: string) => nameIt(fd, to) : (to: string) => link(AT_FDCWD, path, to, 0);
+    return { publish, discard: drop };
   }
 
   function remove(path: string): boolean {
@@ -150,13 +155,24 @@ export function filesOver(sys: Sys): Files {
   }
 
   /** false when `to` is taken. */
-  function link(from: string, to: string, follow: boolean): boolean {
+  function link(fd: number, from: string, to: string, flags: number): boolean {
     try {
-      sys.link(from, to, follow);
+      sys.link(fd, from, to, flags);
       return true;
     } catch (error) {
       if (isErrno(error, "EEXIST")) return false;
       throw error;
+    }
+  }
+
+  /** Gives a nameless file its name; false when that is taken. */
+  function nameIt(fd: number, to: string): boolean {
+    try {
+      return link(fd, "", to, AT_EMPTY_PATH);
+    } catch (error) {
+      // So it is said to a process without CAP_DAC_READ_SEARCH. By way of /proc each may, which takes twice as long.
+      if (!isErrno(error, "ENOENT")) throw error;
+      return link(AT_FDCWD, `/proc/self/fd/${fd}`, to, AT_SYMLINK_FOLLOW);
     }
   }
 
@@ -218,7 +234,9 @@ export function filesOver(sys: Sys): Files {
     readEnd: (path, length) => sys.readEnd(path, length),
 
     write(path, text, mode) {
-      withFile(path, O_WRONLY | O_CREAT | O_TRUNC, mode, (fd) => fill(fd, text, mode, path));
+      // To free a block and take another is what takes longest of it, on a disk by far.
+      const truncate = stat(path)?.size === text.length ? 0 : O_TRUNC;
+      withFile(path, O_WRONLY | O_CREAT | truncate, mode, (fd) => fill(fd, text, mode, path));
     },
 
     replace(path, text, mode) {
@@ -252,7 +270,7 @@ export function filesOver(sys: Sys): Files {
       });
     },
 
-    link: (from, to) => link(from, to, false),
+    link: (from, to) => link(AT_FDCWD, from, to, 0),
     rename: (from, to) => sys.rename(from, to),
 
     removeDirectory(path) {
@@ -265,13 +283,7 @@ export function filesOver(sys: Sys): Files {
       }
     },
 
-    prepare(directory, text, mode): PreparedFile {
-      const file = makeUnseen(directory, text, mode);
-      return {
-        publish: (path) => link(file.path, path, true),
-        discard: file.drop,
-      };
-    },
+    prepare: makeUnseen,
 
     checkWritable(directory) {
       // The slash lets nothing but a directory be one.
@@ -288,7 +300,7 @@ export function filesOver(sys: Sys): Files {
 
     list: (path) => sys.readdir(path),
 
-    containing: (path, text) => sys.filesContaining(path, text),
+    containing: (path, text, beginnings) => sys.filesContaining(path, text, beginnings),
 
     executable,
 

@@ -42,7 +42,10 @@ export interface FileLock {
 export interface Files {
   /** The whole file as text; EFBIG above `maxBytes` (1 MiB unless told). */
   read(path: string, maxBytes?: number): string;
-  /** Truncates or creates, then writes in place. Sets `mode` whatever the umask. Not atomic: for last_reserved_ip and the like. */
+  /**
+   * Creates, or writes in place over what was there; sets `mode` whatever the umask. Not atomic where the length changes: for
+   * last_reserved_ip and the like.
+   */
   write(path: string, text: string, mode: number): void;
   /** Replaces `path` by a complete, synced file: a reader sees the old text or the new, after a power loss too. */
   replace(path: string, text: string, mode: number): void;
@@ -78,9 +81,10 @@ export interface Files {
   list(path: string): string[];
   /**
    * Names of the regular files in a directory whose first 4 KiB contain the text, and of those that could not be read: who
-   * reads one of these again is told why. One call for ten thousand files.
+   * reads one of these again is told why. One call for ten thousand files. With `beginnings`, of names alone that begin with
+   * one of these ASCII characters.
    */
-  containing(path: string, text: string): string[];
+  containing(path: string, text: string, beginnings?: string): string[];
   /** The path, without symlinks, of a file that may be executed; undefined where there is none. */
   executable(path: string): string | undefined;
   /** undefined when nothing is there. Follows symlinks, unless told that the symlink itself is meant: that is "other". */
@@ -124,7 +128,7 @@ export interface Host {
   sha512(text: string): string;
   readonly files: Files;
 
-  /** The file this process runs; undefined where /proc does not say. */
+  /** The file this process runs; undefined where it is no more. */
   ownExecutable(): FileStat | undefined;
   /** This process's own netns. */
   ownNetns(): Netns;

@@ -3,6 +3,7 @@ declare module "host" {
   type Sys = import("./sys.ts").Sys;
   export function onError(maker: (syscall: string, errno: number, path?: string) => Error): void;
   export const argv: Sys["argv"];
+  export const executable: Sys["executable"];
   export const getenv: Sys["getenv"];
   export const monotonicMs: Sys["monotonicMs"];
   export const wallClockMs: Sys["wallClockMs"];
@@ -34,6 +35,7 @@ declare module "host" {
   export const fstatfs: Sys["fstatfs"];
   export const flock: Sys["flock"];
   export const setns: Sys["setns"];
+  export const ioctl: Sys["ioctl"];
   export const socket: Sys["socket"];
   export const connectNetlink: Sys["connectNetlink"];
   export const setsockopt: Sys["setsockopt"];

@@ -11,6 +11,7 @@ const EAGAIN = 11;
 const signatures = {
   __errno_location: { arguments: [], return: "pointer" },
   setns: { arguments: ["int32", "int32"], return: "int32" },
+  ioctl: { arguments: ["int32", "uint64"], return: "int32" },
   socket: { arguments: ["int32", "int32", "int32"], return: "int32" },
   connect: { arguments: ["int32", "buffer", "uint32"], return: "int32" },
   setsockopt: { arguments: ["int32", "int32", "int32", "buffer", "uint32"], return: "int32" },

@@ -17,7 +17,6 @@ const EMSGSIZE = 90;
 
 // fcntl.h, sys/socket.h, sys/file.h, linux/netlink.h
 const AT_FDCWD = -100;
-const AT_SYMLINK_FOLLOW = 0x400;
 const O_CLOEXEC = 0o2000000;
 /** __O_TMPFILE | O_DIRECTORY; the latter's number depends on the architecture. */
 const O_TMPFILE = 0o20000000 | fs.constants.O_DIRECTORY;
@@ -110,6 +109,8 @@ function int32(value: number): Buffer {
 export const sys: Sys = {
   // As a single executable Node puts its own path twice in front of the arguments.
   argv: () => [process.argv0, ...process.argv.slice(2)],
+  // What runs here is Node: no plugin's file is this one.
+  executable: () => process.execPath,
   getenv: (name) => process.env[name],
   monotonicMs: () => performance.now(),
   wallClockMs: () => Date.now(),
@@ -146,16 +147,16 @@ export const sys: Sys = {
   rmdir: (path) => viaFs("rmdir", path, () => fs.rmdirSync(path)),
   unlink: (path) => viaFs("unlink", path, () => fs.unlinkSync(path)),
   rename: (from, to) => viaFs("rename", from, () => fs.renameSync(from, to)),
-  link(from, to, follow) {
-    // node:fs has link(2), which does not follow /proc/self/fd/N.
-    const flags = follow ? AT_SYMLINK_FOLLOW : 0;
-    const result = attempt("linkat", AT_FDCWD, cString(from), AT_FDCWD, cString(to), flags);
+  link(fd, from, to, flags) {
+    // node:fs has link(2) alone, which knows no descriptors.
+    const result = attempt("linkat", fd, cString(from), AT_FDCWD, cString(to), flags);
     if (result < 0) throw systemError("link", -result, to);
   },
   readlink: (path) => viaFs("readlink", path, () => fs.readlinkSync(path)),
   readdir: (path) => viaFs("open", path, () => fs.readdirSync(path)),
-  filesContaining: (path, text) =>
+  filesContaining: (path, text, beginnings) =>
     viaFs("open", path, () => fs.readdirSync(path, { withFileTypes: true }))
+      .filter(({ name }) => beginnings === undefined || beginnings.includes(name[0] ?? ""))
       .filter((entry) => entry.isFile() && holds(`${path}/${entry.name}`, text))
       .map((entry) => entry.name),
   stat: (path, follow) =>
@@ -180,6 +181,7 @@ export const sys: Sys = {
   },
 
   setns: (fd, nsType) => void call("setns", fd, nsType),
+  ioctl: (fd, request) => call("ioctl", fd, BigInt(request)),
   socket: (domain, type, protocol) => call("socket", domain, type | SOCK_CLOEXEC, protocol),
   connectNetlink(fd) {
     const address = Buffer.alloc(12);

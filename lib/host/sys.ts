@@ -10,6 +10,8 @@ export interface Sys {
   // --- this process ---
   /** The command line, argv[0] first. */
   argv(): string[];
+  /** The path by which the kernel was asked to run this process's executable. */
+  executable(): string;
   getenv(name: string): string | undefined;
   /** Monotonic milliseconds, with a fraction. */
   monotonicMs(): number;
@@ -42,13 +44,16 @@ export interface Sys {
   rmdir(path: string): void;
   unlink(path: string): void;
   rename(from: string, to: string): void;
-  /** linkat(2). Following, /proc/self/fd/N gives a name to an O_TMPFILE; not following, a symlink itself gets a second name. */
-  link(from: string, to: string, follow: boolean): void;
+  /** linkat(2) to a path; `from` begins in the directory that `fd` is, or with AT_EMPTY_PATH is `fd` itself. */
+  link(fd: number, from: string, to: string, flags: number): void;
   readlink(path: string): string;
   /** Names in a directory, without "." and "..", in the order the kernel gives. */
   readdir(path: string): string[];
-  /** Names of the regular files in a directory whose first 4 KiB contain the text, or cannot be read. */
-  filesContaining(path: string, text: string): string[];
+  /**
+   * Names of the regular files in a directory whose first 4 KiB contain the text, or cannot be read: of all, or of those that
+   * begin with one of these ASCII characters.
+   */
+  filesContaining(path: string, text: string, beginnings?: string): string[];
   /** stat(2), or lstat(2) where a symlink itself is meant: [st_dev, st_ino, st_mode, st_size, mtime in ms with a fraction]; dev and ino as decimal text. */
   stat(path: string, follow: boolean): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
   fstat(fd: number): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
@@ -64,6 +69,8 @@ export interface Sys {
   // --- namespaces and sockets ---
   /** setns(2) of the calling thread. */
   setns(fd: number, nsType: number): void;
+  /** ioctl(2) of a request without an argument. */
+  ioctl(fd: number, request: number): number;
   /** socket(2) with SOCK_CLOEXEC added. */
   socket(domain: number, type: number, protocol: number): number;
   /**

@@ -31,7 +31,8 @@ export function configureContainer(
   if (v6) prepareIpv6(host, netns, name);
 
   const requests = ips.map(({ address }) => addAddr(ifIndex, address, { noDad: !dad }));
-  requests.push(setLink(ifIndex, { up: true }));
+  // Neighbours learn at once who has the address now: see `announce` in add.ts for what makes the kernel speak.
+  requests.push(setLink(ifIndex, { up: true, arpNotify: true }));
   for (const route of containerRoutes) requests.push(addRoute({ ...route, ifIndex, table: route.table || undefined }));
   /** What to say when the kernel refuses one of them. */
   const failure = (at: number): string => {

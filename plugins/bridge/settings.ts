@@ -28,8 +28,6 @@ type Given = Pick<BridgeConf, "dad" | "acceptRa"> & { readonly v6: boolean };
 /** What makes a container's link better, and an attachment can do without where the kernel lacks it. */
 export function linkSettings(link: string, { dad, acceptRa, v6 }: Given): Setting[] {
   return [
-    // Neighbours learn at once who has the address now: see `announce` in add.ts for what makes the kernel speak.
-    setting("ipv4", link, "arp_notify", "1"),
     ...(dad ? [setting("ipv6", link, "enhanced_dad", "1")] : []),
     setting("ipv6", link, "accept_dad", dad ? "1" : "0"),
     ...(v6 ? [setting("ipv6", link, "ndisc_notify", "1")] : []),
@@ -46,6 +44,7 @@ export const keepsAddresses = (link: string): Setting => setting("ipv6", link, "
 
 /** All that ADD writes for a container's link. */
 export const containerSettings = (link: string, given: Given): Setting[] => [
+  setting("ipv4", link, "arp_notify", "1"),
   ...linkSettings(link, given),
   ...(given.v6 ? [ipv6IsOn("lo"), ipv6IsOn(link), keepsAddresses(link)] : []),
 ];

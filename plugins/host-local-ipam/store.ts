@@ -19,6 +19,9 @@ const fileMode = 0o600;
 /** No file of ours is longer: an owner is a container id and the name of an interface. */
 const maxBytes = 4096;
 
+/** How addresses begin, and no other file here. */
+const addressBeginnings = "0123456789abcdefABCDEF:";
+
 const isBrokenDisk = (error: unknown): error is SystemError => isErrno(error, "EIO", "EBADMSG", "EUCLEAN");
 
 /** An address that is taken. */
@@ -143,7 +146,7 @@ class DirectoryStore implements ReservationStore, LockedStore {
   }
 
   heldBy({ containerId, ifName }: Attachment): Holding[] {
-    const naming = this.#listed(() => this.#host.files.containing(this.#directory, containerId));
+    const naming = this.#listed(() => this.#host.files.containing(this.#directory, containerId, addressBeginnings));
     return this.#holdingsIn(naming).filter(({ owner }) => {
       const named = namedOwner(owner);
       return named?.containerId === containerId && (named.ifName ?? ifName) === ifName;

@@ -60,7 +60,11 @@ const common = {
   peerNetnsId: [37, i32],
 } as const;
 const linkAttrs = attrSet("IFLA", { ...common, info: [18, nest(infoAttrs)] });
-const newBridgeAttrs = attrSet("IFLA", { ...common, info: [18, nest(bridgeInfo)] });
+/** IPV4_DEVCONF_* of linux/ip.h: what /proc/sys/net/ipv4/conf/<link> shows as files. */
+const ipv4Attrs = attrSet("IPV4_DEVCONF", { arpNotify: [22, u32] });
+const inetAttrs = attrSet("IFLA_INET", { conf: [1, nest(ipv4Attrs)] });
+const familyAttrs = attrSet("IFLA_AF_SPEC", { inet: [2, nest(inetAttrs)] });
+const setAttrs = attrSet("IFLA", { ...common, info: [18, nest(bridgeInfo)], families: [26, nest(familyAttrs)] });
 const newVethAttrs = attrSet("IFLA", { ...common, info: [18, nest(vethInfo)] });
 
 /** RFC 2863 states as linux/if.h numbers them. */
@@ -236,13 +240,13 @@ export function addBridge({ name, mac, mtu, vlanFiltering }: NewBridge): Request
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: ifinfomsg(0, 0, 0, 0),
     attrs: (writer) =>
-      newBridgeAttrs.encode(writer, {
+      setAttrs.encode(writer, {
         mac,
         name,
         mtu,
         info: { kind: "bridge", data: vlanFiltering === true ? { vlanFiltering: 1 } : undefined },
       }),
-    set: newBridgeAttrs,
+    set: setAttrs,
   };
 }
 
@@ -312,11 +316,13 @@ export interface LinkChange {
   readonly group?: number;
   /** Of a bridge. */
   readonly vlanFiltering?: boolean;
+  /** The sysctl arp_notify: IPv4's neighbours hear of a link that comes up or gets a MAC. As seen after "up" in the same change. */
+  readonly arpNotify?: boolean;
 }
 
 /** Changes a link, all at once. */
 export function setLink(which: string | number, change: LinkChange): Request {
-  const { up, promisc, allMulti, mac, mtu, txQueueLength, masterIfIndex, alias, group, vlanFiltering } = change;
+  const { up, promisc, allMulti, mac, mtu, txQueueLength, masterIfIndex, alias, group, vlanFiltering, arpNotify } = change;
   const flags = (up ? IFF_UP : 0) | (promisc ? IFF_PROMISC : 0) | (allMulti ? IFF_ALLMULTI : 0);
   const mask =
     (up === undefined ? 0 : IFF_UP) |
@@ -324,6 +330,7 @@ export function setLink(which: string | number, change: LinkChange): Request {
     (allMulti === undefined ? 0 : IFF_ALLMULTI);
   const info =
     vlanFiltering === undefined ? undefined : { kind: "bridge", data: { vlanFiltering: vlanFiltering ? 1 : 0 } };
+  const families = arpNotify === undefined ? undefined : { inet: { conf: { arpNotify: arpNotify ? 1 : 0 } } };
   return {
     get operation() {
       const changes = Object.entries(change).map(([key, value]) => `${key} ${value}`);
@@ -333,7 +340,7 @@ export function setLink(which: string | number, change: LinkChange): Request {
     flags: NLM_F_ACK,
     header: ifinfomsg(0, typeof which === "number" ? which : 0, flags, mask),
     attrs: (writer) =>
-      newBridgeAttrs.encode(writer, {
+      setAttrs.encode(writer, {
         name: typeof which === "string" ? which : undefined,
         mac,
         mtu,
@@ -342,8 +349,9 @@ export function setLink(which: string | number, change: LinkChange): Request {
         alias,
         group,
         info,
+        families,
       }),
-    set: newBridgeAttrs,
+    set: setAttrs,
   };
 }
 
