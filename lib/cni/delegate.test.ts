@@ -377,8 +377,7 @@ describe("a delegate that is this very executable stays in this process", () => 
 
   test("a plugin that this executable does not carry runs by itself", async () => {
     script("x", `echo '{"code":120,"msg":"by itself"}'; exit 1`);
-    const self: Sys["stat"] = (path, follow) => sys.stat(path === "/proc/self/exe" ? join(root, "x") : path, follow);
-    const host = hostOf("ADD", { over: { stat: self } });
+    const host = hostOf("ADD", { over: { executable: () => join(root, "x") } });
     expect(isThisExecutable(join(root, "x"), host)).toBe(true);
     expect(await refusalOf(() => delegateAdd(request(), host, "x", config))).toMatchObject({ code: 120 });
   });
@@ -396,10 +395,8 @@ describe("a copy of this executable is this executable", () => {
     vi.resetModules();
   });
 
-  /** What /proc/self/exe is for the host, in place of this test's interpreter. */
-  function standingIn(file: string): Partial<Sys> {
-    return { stat: (path, follow) => sys.stat(path === "/proc/self/exe" ? file : path, follow) };
-  }
+  /** What the host takes for its own executable, in place of this test's interpreter. */
+  const standingIn = (file: string): Partial<Sys> => ({ executable: () => file });
   test.each<[string, string, string, boolean]>([
     ["of the same size and build", "0123456789abcdef", "code...\nweft-build:0123456789abcdef\n", true],
     ["of another size", "0123456789abcdef", "code....\nweft-build:0123456789abcdef\n", false],

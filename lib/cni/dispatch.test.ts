@@ -391,11 +391,10 @@ describe("the plugin's own netns is refused before anything is done", () => {
   );
 
   test("a node without descriptors to spare is no licence to go on", async () => {
-    const open: Sys["open"] = (path, flags, mode) => {
-      if (path === "/proc/thread-self/ns/net") throw systemError("open", 24, path);
-      return sys.open(path, flags, mode);
+    const ioctl: Sys["ioctl"] = () => {
+      throw systemError("ioctl", 24);
     };
-    const done = await run("ADD", { env: { CNI_NETNS: own }, over: { open } });
+    const done = await run("ADD", { env: { CNI_NETNS: own }, over: { ioctl } });
     expect(done.error()).toMatchObject({ code: 11 });
     expect(done.asked.verbs).toEqual([]);
   });

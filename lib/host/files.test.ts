@@ -49,6 +49,14 @@ const withoutUnnamed: Partial<Sys> = {
   },
 };
 
+/** As linkat(2) answers a process without CAP_DAC_READ_SEARCH. */
+const withoutEmptyPaths: Partial<Sys> = {
+  link(fd, from, to, flags) {
+    if (from === "") throw systemError("link", 2, to);
+    sys.link(fd, from, to, flags);
+  },
+};
+
 describe("replace", () => {
   test("leaves a complete file of the mode asked for, and no temporary", () => {
     fs.writeFileSync(at("list"), "old text, longer than the new one");
@@ -217,6 +225,7 @@ function expectRefusal(name: string): never {
 
 describe.each([
   ["nameless until published", {}],
+  ["nameless until published, named by way of /proc", withoutEmptyPaths],
   ["under a dot name where the file system knows no nameless files", withoutUnnamed],
 ] as const)("prepare, %s", (_, over) => {
   const prepared = filesOver({ ...sys, ...over });
@@ -347,6 +356,13 @@ describe("reading", () => {
     expect(files.containing(directory, "pod-a")).toEqual(["10.1.0.2"]);
   });
 
+  test("containing looks into those alone that begin as asked", () => {
+    for (const name of ["10.1.0.2", "fd00::2", "lock", "last"]) fs.writeFileSync(at(name), "pod-a");
+    fs.chmodSync(at("lock"), 0);
+    expect(files.containing(directory, "pod-a", "01f").sort()).toEqual(["10.1.0.2", "fd00::2"]);
+    expect(files.containing(directory, "pod-a", "")).toEqual([]);
+  });
+
   test("stat tells kinds apart and is undefined for what is not there", () => {
     fs.writeFileSync(at("file"), "123");
     fs.chmodSync(at("file"), 0o640);
@@ -384,13 +400,24 @@ describe("reading", () => {
   });
 });
 
-test("write truncates in place and keeps the inode", () => {
-  fs.writeFileSync(at("last"), "10.1.0.200");
-  const { ino } = fs.statSync(at("last"));
-  files.write(at("last"), "10.1.0.3", 0o644);
-  expect(fs.readFileSync(at("last"), "utf8")).toBe("10.1.0.3");
-  expect(fs.statSync(at("last")).ino).toBe(ino);
-  expect(modeOf("last")).toBe(0o644);
+test.each(["10.1.0.200", "10.1.0.2", "10.1", "10.1.0.\u00e9", ""])(
+  "write over %j keeps the inode, and nothing else of it",
+  (old) => {
+    fs.writeFileSync(at("last"), old);
+    const { ino } = fs.statSync(at("last"));
+    files.write(at("last"), "10.1.0.3", 0o644);
+    expect(fs.readFileSync(at("last"), "utf8")).toBe("10.1.0.3");
+    expect(fs.statSync(at("last")).ino).toBe(ino);
+    expect(modeOf("last")).toBe(0o644);
+  },
+);
+
+test("write over a text of the same length leaves no moment at which the file is empty", () => {
+  fs.writeFileSync(at("last"), "10.1.0.2");
+  const seen: string[] = [];
+  const fchmod = () => void seen.push(fs.readFileSync(at("last"), "utf8"));
+  filesOver({ ...sys, fchmod }).write(at("last"), "10.1.0.3", 0o644);
+  expect([...seen, fs.readFileSync(at("last"), "utf8")]).toEqual(["10.1.0.2", "10.1.0.3"]);
 });
 
 describe("lock", () => {

@@ -139,8 +139,7 @@ export function filesOver(sys: Sys): Files {
       drop();
       throw error;
     }
-    const publish =
-      path === undefined ? (to: string) => nameIt(fd, to) : (to: string) => link(AT_FDCWD, path, to, 0);
+    const publish = path === undefined ? (to: string) => nameIt(fd, to) : (to: string) => link(AT_FDCWD, path, to, 0);
     return { publish, discard: drop };
   }
 

@@ -46,6 +46,22 @@ describeWith(["cell", "ip"], "network namespaces", () => {
     other.close();
   });
 
+  test.each([
+    ["without CAP_NET_ADMIN", 1],
+    ["of an old kernel", 25],
+  ])("a process %s finds its own netns by way of /proc", (_, errno) => {
+    const before = openDescriptors();
+    const host = node.host({
+      ioctl: () => {
+        throw systemError("ioctl", errno);
+      },
+    });
+    const [own, again] = [host.ownNetns(), node.host().ownNetns()];
+    expect([own.dev, own.ino]).toEqual([again.dev, again.ino]);
+    for (const { fd } of [own, again]) sys.close(fd);
+    expect(openDescriptors()).toBe(before);
+  });
+
   test("a path that is no netns says so, and a missing one is ENOENT; neither leaves a descriptor", () => {
     const host = node.host();
     writeFileSync("/run/netns/left-over", "");

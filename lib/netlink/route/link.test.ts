@@ -128,6 +128,16 @@ describe("requests", () => {
     attrs: { txQueueLength: 321 },
   });
 
+  goldenRequest("setLink up, with arp_notify", {
+    request: setLink(2, { up: true, arpNotify: true }),
+    bytes: [
+      "3400000010000500 0100000000000000",
+      "00000000 02000000 01000000 01000000",
+      "14001a00 10000200 0c000100 08001600 01000000", // IFLA_AF_SPEC: AF_INET: IFLA_INET_CONF: IPV4_DEVCONF_ARP_NOTIFY
+    ],
+    attrs: { families: { inet: { conf: { arpNotify: 1 } } } },
+  });
+
   goldenRequest("addIfb", {
     request: addIfb({ name: "bwpbf3a68af647c", mac: "0a:58:0a:f4:01:02", mtu: 1450, txQueueLength: 0, up: true }),
     bytes: [

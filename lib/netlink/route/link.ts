@@ -322,7 +322,8 @@ export interface LinkChange {
 
 /** Changes a link, all at once. */
 export function setLink(which: string | number, change: LinkChange): Request {
-  const { up, promisc, allMulti, mac, mtu, txQueueLength, masterIfIndex, alias, group, vlanFiltering, arpNotify } = change;
+  const { up, promisc, allMulti, mac, mtu, txQueueLength, masterIfIndex, alias, group, vlanFiltering, arpNotify } =
+    change;
   const flags = (up ? IFF_UP : 0) | (promisc ? IFF_PROMISC : 0) | (allMulti ? IFF_ALLMULTI : 0);
   const mask =
     (up === undefined ? 0 : IFF_UP) |

@@ -169,6 +169,20 @@ describeWith(["cell", "ip"], "rtnetlink on the kernel", () => {
     expect((await show("link show cni0")).flags).not.toContain("UP");
   });
 
+  test("setLink's arpNotify is the link's sysctl, and no other's", () => {
+    const ifIndex = makeBridge();
+    const settings = (name: string) =>
+      ["arp_notify", "arp_accept", "accept_local", "forwarding"].map((key) =>
+        host.readSysctl(`net/ipv4/conf/${name}/${key}`),
+      );
+    const [before, others] = [settings("cni0"), settings("default")];
+    route.change(setLink(ifIndex, { arpNotify: true }));
+    expect(settings("cni0")).toEqual(["1", ...before.slice(1)]);
+    route.change(setLink(ifIndex, { arpNotify: false }));
+    expect(settings("cni0")).toEqual(["0", ...before.slice(1)]);
+    expect(settings("default")).toEqual(others);
+  });
+
   test("addresses: broadcast, nodad, and away again", async () => {
     const ifIndex = makeBridge();
     route.change(
