@@ -33,3 +33,8 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), i32> {
     }
     Ok(())
 }
+
+/// What was read, as text.
+pub fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}

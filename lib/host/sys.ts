@@ -1,5 +1,5 @@
 // The system calls an engine lends us, and nothing above them. Two implementations exist: the embedded engine's native
-// module "host" (host/src/sys.rs) and Node's FFI (node.ts). Everything that could be written once over these calls is
+// module "host" (host/src/sys.rs and sys/) and Node's FFI (node.ts). Everything that could be written once over these calls is
 // in open.ts, so the engines cannot come to differ. Only lib/host imports this file.
 
 /**
