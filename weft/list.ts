@@ -32,7 +32,7 @@ export class WeftError extends Error {}
 
 /** The value of a key of a list, or of a file of the cache. Here, unlike inside a plugin's object, case counts. */
 export function member(list: JsonObject, key: string): Json | undefined {
-  return list.entries.findLast(([each]) => each === key)?.[1];
+  return list.values[list.keys.lastIndexOf(key)];
 }
 
 /** The list's version: the highest of `cniVersion` and `cniVersions` that we speak. */

@@ -10,8 +10,8 @@ import {
   JsonObject,
   parseJson,
   plainJson,
-  sortedJson,
   sortedTree,
+  writeJson,
   type Json,
   type PlainJson,
 } from "./json.ts";
@@ -69,18 +69,24 @@ export class ConfigFault extends Error {}
 export function parseConfig(text: string): ConfigSource {
   const tree = parseJson(text);
   if (tree instanceof JsonObject) return { text, tree };
-  if (tree === null) return { text, tree: new JsonObject([]) };
+  if (tree === null) return { text, tree: new JsonObject([], []) };
   throw new JsonError("cannot read a value that is no object into a network configuration");
 }
 
 /** A configuration out of values, keys in order. It becomes text only where a delegate is another process. */
-export function composeConfig(members: Readonly<Record<string, PlainJson>>): ConfigSource {
-  return {
-    get text() {
-      return sortedJson(members);
-    },
-    tree: sortedTree(members) as JsonObject,
-  };
+export const composeConfig = (members: Readonly<Record<string, PlainJson>>): ConfigSource =>
+  new Composed(sortedTree(members) as JsonObject);
+
+class Composed implements ConfigSource {
+  readonly tree: JsonObject;
+
+  constructor(tree: JsonObject) {
+    this.tree = tree;
+  }
+
+  get text(): string {
+    return writeJson(this.tree);
+  }
 }
 
 /** Go folds two letters outside ASCII onto s and k besides the cases; the Kelvin sign's lower case is the k. */
@@ -94,10 +100,9 @@ const sameKey = (a: string, b: string): boolean => a === b || (a.length === b.le
 
 /** A member of a tree by its key, whatever its type; undefined where it is absent, or null at last. */
 export function memberOf(tree: JsonObject, name: string): Json | undefined {
-  const { entries } = tree;
-  for (let at = entries.length - 1; at >= 0; at--) {
-    const entry = entries[at];
-    if (entry !== undefined && sameKey(entry[0], name)) return entry[1] ?? undefined;
+  const { keys, values } = tree;
+  for (let at = keys.length - 1; at >= 0; at--) {
+    if (sameKey(keys[at] as string, name)) return values[at] ?? undefined;
   }
   return undefined;
 }
@@ -120,7 +125,7 @@ function wrongType(path: string, schema: Schema, json: Json): ConfigFault {
 
 /** What null is where nothing can be absent: in a list. */
 function zero({ type }: Schema): Json {
-  if (type === "object") return new JsonObject([]);
+  if (type === "object") return new JsonObject([], []);
   if (type === "array") return [];
   if (type === "integer") return new JsonNumber("0");
   return type === "string" ? "" : false;
@@ -183,18 +188,16 @@ const pathOf = (parent: string, name: string): string => (parent === "" ? name :
 
 function decodeMembers(schema: Schema, tree: JsonObject, path: string, onFault: OnFault): Record<string, unknown> {
   const { byName, byFoldedName, lengths, defaults } = prepared.get(schema) ?? membersOf(schema.properties ?? {});
-  const { entries } = tree;
+  const { keys } = tree;
   const values: Record<string, unknown> = Object.create(defaults);
-  for (let at = 0; at < entries.length; at++) {
-    const entry = entries[at];
-    if (entry === undefined) continue;
-    const key = entry[0];
-    const json = entry[1];
+  for (let at = 0; at < keys.length; at++) {
+    const key = keys[at] as string;
     // The bits wrap around after 31: then a key of another length is looked for in vain, and no harm is done.
     if ((lengths & (1 << key.length)) === 0) continue;
     const member = byName.get(key) ?? byFoldedName.get(fold(key));
     if (member === undefined) continue;
     const { name, schema } = member;
+    const json = tree.values[at] as Json;
     // Most are text, or true or false, and those types have JavaScript's names.
     if (typeof json !== "object" && typeof json === schema.type) values[name] = json;
     else if (json !== null)

@@ -1,6 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { JsonError, JsonNumber, JsonObject, parseJson, plainJson, sortedJson, type Json } from "./json.ts";
+import {
+  JsonError,
+  JsonNumber,
+  JsonObject,
+  parseJson,
+  plainJson,
+  sortedJson,
+  sortedTree,
+  withMember,
+  writeJson,
+  type Json,
+} from "./json.ts";
 
 /** The message that refuses a text; a text that is read has none. */
 function refusal(text: string): string | undefined {
@@ -16,7 +27,8 @@ function refusal(text: string): string | undefined {
 /** Objects as lists of pairs, numbers as texts: all that is kept, in a form that is easy to write down. */
 function written(json: Json): unknown {
   if (json instanceof JsonNumber) return `number ${json.text}`;
-  if (json instanceof JsonObject) return { members: json.entries.map(([key, value]) => [key, written(value)]) };
+  if (json instanceof JsonObject)
+    return { members: json.keys.map((key, at) => [key, written(json.values[at] as Json)]) };
   return Array.isArray(json) ? json.map(written) : json;
 }
 
@@ -197,6 +209,20 @@ describe("sorted, as Go writes a map", () => {
     ["1500.0", "1500"],
   ])("%s becomes %s", (text, sorted) => {
     expect(sortedJson(plainJson(parseJson(text)))).toBe(sorted);
+  });
+
+  test("halves of a surrogate pair stay halves, though keys are looked at together", () => {
+    expect(sortedJson({ "\ud800": 1, "\ude00": "\ude00" })).toBe('{"\\ud800":1,"\\ude00":"\\ude00"}');
+  });
+
+  test.each([
+    ["b", '{"a":1,"b":0,"c":3}'],
+    ["d", '{"a":1,"c":3,"d":0}'],
+    ["", '{"":0,"a":1,"c":3}'],
+    ["a", '{"a":0,"c":3}'],
+  ])("%j comes where it belongs", (key, sorted) => {
+    const tree = sortedTree({ c: 3, a: 1 }) as JsonObject;
+    expect(writeJson(withMember(tree, key, new JsonNumber("0")))).toBe(sorted);
   });
 
   test("the order of the keys is all that changes", () => {

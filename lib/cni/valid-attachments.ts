@@ -21,9 +21,9 @@ function attachmentOf(item: Json, key: string, at: number): Attachment {
 /** The list; undefined where the configuration has none, which says nothing. null says that no attachment is valid. */
 export function validAttachments(tree: JsonObject): readonly Attachment[] | undefined {
   for (const key of validAttachmentsKeys) {
-    const found = tree.entries.findLast(([each]) => each === key);
-    if (found === undefined) continue;
-    const [, list] = found;
+    const at = tree.keys.lastIndexOf(key);
+    if (at < 0) continue;
+    const list = tree.values[at];
     if (list === null) return [];
     if (!Array.isArray(list))
       throw new CniError("invalidConfig", `"${key}" must be a list`, {

@@ -13,8 +13,8 @@ export async function add(request: AttachmentRequest<FlannelConf>, host: Host): 
   const { conf, network, attachment } = request;
   const delegate = generate(conf, network, readSubnetEnv(conf.subnetFile, host));
   const before = look(conf.dataDir, attachment, host);
-  const path = save(conf.dataDir, attachment, delegate, host, before);
   const config = delegateConfig(delegate);
+  const path = save(conf.dataDir, attachment, config.tree, host, before);
   try {
     return await delegateAdd(request, host, delegate.type, config);
   } catch (error) {

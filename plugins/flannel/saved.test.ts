@@ -1,11 +1,13 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { composeConfig } from "../../lib/cni/config.ts";
 import { testHost } from "../../testing/host.ts";
 import { findSaved, listSaved, save, type Saved } from "./saved.ts";
 
 const { host } = testHost({});
-const delegate = { type: "bridge", fields: { type: "bridge", name: "cbr0" } };
+const treeOf = (fields: Record<string, string>) => composeConfig(fields).tree;
+const delegate = treeOf({ type: "bridge", name: "cbr0" });
 const eth0 = { containerId: "c0ffee", ifName: "eth0" };
 const net1 = { containerId: "c0ffee", ifName: "net1" };
 
@@ -33,7 +35,7 @@ describe("keeping", () => {
 
   test("a second interface has a file of its own, and each finds its own", () => {
     save(dataDir, eth0, delegate, host);
-    save(dataDir, net1, { type: "ptp", fields: { type: "ptp" } }, host);
+    save(dataDir, net1, treeOf({ type: "ptp" }), host);
     expect(readdirSync(dataDir).sort()).toEqual(["c0ffee", "c0ffee-net1"]);
     expect((findSaved(dataDir, eth0, host) as Saved).type).toBe("bridge");
     expect((findSaved(dataDir, net1, host) as Saved).type).toBe("ptp");
@@ -54,7 +56,7 @@ describe("keeping", () => {
   test("a container that is called like another's second interface keeps its own", () => {
     const namesake = { containerId: "c0ffee-net1", ifName: "eth0" };
     save(dataDir, eth0, delegate, host);
-    save(dataDir, namesake, { type: "ptp", fields: { type: "ptp" } }, host);
+    save(dataDir, namesake, treeOf({ type: "ptp" }), host);
     expect(findSaved(dataDir, net1, host)).toBeUndefined();
     expect((findSaved(dataDir, namesake, host) as Saved).type).toBe("ptp");
   });

@@ -5,7 +5,7 @@
 // name for the first, which a roll-back finds, and "<containerID>-<ifName>" for the others. Whose a file is stands inside
 // it, under keys that no delegate reads.
 import { parseConfig, type ConfigSource } from "../../lib/cni/config.ts";
-import { plainJson, sortedJson, type PlainJson } from "../../lib/cni/json.ts";
+import { plainJson, withMember, writeJson, type JsonObject, type PlainJson } from "../../lib/cni/json.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
@@ -100,20 +100,20 @@ export function listSaved(dataDir: string, host: Host): SavedFile[] {
 }
 
 /**
- * Keeps a configuration, whole or not at all. Returns its path. `found` is what `look` finds: an attachment never has two
+ * Keeps a delegate's configuration, whole or not at all. Returns its path. `found` is what `look` finds: an attachment never has two
  * files, of which DEL would remove one.
  */
 export function save(
   dataDir: string,
   attachment: Attachment,
-  delegate: DelegateConf,
+  delegate: JsonObject,
   host: Host,
   { file, plainIsTaken }: Found = look(dataDir, attachment, host),
 ): string {
   const free = plainIsTaken ? ownName(attachment) : plainName(attachment);
   const path = file?.text === undefined ? `${dataDir}/${free}` : file.path;
   const { containerId, ifName } = attachment;
-  const text = sortedJson({ ...delegate.fields, [containerIdKey]: containerId, [ifNameKey]: ifName });
+  const text = writeJson(withMember(withMember(delegate, containerIdKey, containerId), ifNameKey, ifName));
   try {
     keep(dataDir, path, text, host);
   } catch (error) {

@@ -75,8 +75,8 @@ const nothing: Omit<TuningConf, "dataDir"> = {
 function refuseRepeated(tree: JsonObject): void {
   const sysctl = memberOf(tree, "sysctl");
   if (!(sysctl instanceof JsonObject)) return;
-  const names = sysctl.entries.map(([name]) => name);
-  const repeated = names.find((name, at) => names.indexOf(name) !== at);
+  const { keys } = sysctl;
+  const repeated = keys.find((name, at) => keys.indexOf(name) !== at);
   if (repeated !== undefined)
     throw fault(`duplicated sysctl keys are not allowed: "${repeated}"`, `say "${repeated}" once in "sysctl"`);
 }
