@@ -3,7 +3,7 @@
 //
 // Writes host/order.ld: what calls touch of the executable, in the order of the calls that count. Builds the executable with
 // the linker's map, has each call run under valgrind (trace.mjs), and finds in the map which of the compilers' sections
-// that was: one for each function, table and variable. Wants valgrind and GNU's linker.
+// that was: one for each function, table and variable. Wants valgrind, strace and GNU's linker.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -90,8 +90,7 @@ SECTIONS { .image : { *(.image) } } INSERT BEFORE .bss;
 
 mkdirSync(work, { recursive: true });
 run("node", ["build.mjs", "--engine", "embedded"], { env: { ...process.env, WEFT_MAP: map } });
-const cell = [...unshareFlags(), "sh", "-c", 'mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"', "sh"];
-const inside = [modernNode(), "--no-warnings", join(root, "bench/trace.mjs"), join(root, "dist/bin")];
-const traced = JSON.parse(run("unshare", [...cell, ...inside]));
+const inside = [modernNode(), "--no-warnings", join(root, "bench/trace.mjs"), join(root, "dist/bin/weft")];
+const traced = JSON.parse(run("unshare", [...unshareFlags(), ...inside]));
 const sections = sectionsOf(readFileSync(map, "utf8").split("Linker script and memory map")[1]);
 writeFileSync(order, head + kinds.map((kind) => part(kind, sections, traced)).join("") + tail);
