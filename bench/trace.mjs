@@ -2,25 +2,11 @@
 // of its own (bench/order.mjs makes them); its one argument is the executable. Prints JSON: a pair for each call, its name and
 // the addresses.
 import { spawn } from "node:child_process";
-import { mkdirSync, symlinkSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { execa } from "execa";
 import { bin, makeCalls, makeNode } from "../build/rehearsal/calls.mjs";
 
 /** Above this there is only what no linker places: libc's heap, what is mapped, the stack. */
 const end = 0x1000000;
-
-/**
- * Under valgrind /proc/self/exe is valgrind's, and a delegate that is this same file is called in the process. So a call finds
- * valgrind where CNI_PATH leads.
- */
-const delegates = "/run/delegates";
-
-async function makeDelegates() {
-  mkdirSync(delegates);
-  const { stdout: valgrind } = await execa("valgrind", ["-q", "--tool=lackey", "sh", "-c", "readlink /proc/$$/exe; :"]);
-  for (const name of ["bridge", "host-local"]) symlinkSync(valgrind, `${delegates}/${name}`);
-}
 
 const tracer = ["valgrind", "-q", "--tool=lackey", "--basic-counts=no", "--trace-mem=yes", "--log-fd=3"];
 
@@ -34,10 +20,7 @@ const still = ["strace", "-f", "-qq", "-o/dev/null", "--seccomp-bpf", `--trace=$
 /** Runs one call, and keeps the addresses, each once. */
 async function trace(plugin, env, conf) {
   const [command, ...args] = [...still, ...tracer, `${bin}/${plugin}`];
-  const child = spawn(command, args, {
-    env: { ...env, CNI_PATH: delegates },
-    stdio: ["pipe", "pipe", 2, "pipe"],
-  });
+  const child = spawn(command, args, { env, stdio: ["pipe", "pipe", 2, "pipe"] });
   child.stdin.end(conf);
   let stdout = "";
   child.stdout.on("data", (text) => {
@@ -53,5 +36,4 @@ async function trace(plugin, env, conf) {
 }
 
 makeNode(process.argv[2]);
-await makeDelegates();
 console.log(JSON.stringify(await makeCalls(trace)));
