@@ -12,8 +12,9 @@ export interface Source {
 
 /** Looks at bytes as words; copies them only where their place in memory forbids it. */
 export function sourceOf(bytes: Uint8Array): Source {
-  const aligned = (bytes.byteOffset & 3) === 0 ? bytes : bytes.slice();
-  return { bytes: aligned, words: new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2) };
+  const { byteOffset } = bytes;
+  if ((byteOffset & 3) !== 0) return sourceOf(bytes.slice());
+  return { bytes, words: new Uint32Array(bytes.buffer, byteOffset, bytes.length >> 2) };
 }
 
 /** The text between two places; names are ASCII but for whatever somebody else chose to call a link. */

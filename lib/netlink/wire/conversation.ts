@@ -52,6 +52,8 @@ export interface Message {
   readonly payload: Uint8Array;
 }
 
+const none: readonly ErrnoName[] = [];
+
 /** The payload of every ack: errno 0. What the kernel repeats of the request says nothing new. */
 const acked = new Uint8Array(4);
 
@@ -66,13 +68,14 @@ interface Frame extends Message {
  */
 export function parseFrames(datagram: Uint8Array, content = true): Frame[] {
   const { bytes, words } = sourceOf(datagram);
+  const end = bytes.length;
   const frames: Frame[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < end; ) {
     const word = at >>> 2;
     const length = words[word] ?? 0;
     const typeAndFlags = words[word + 1] ?? 0;
-    if (at + headerBytes > bytes.length || length < headerBytes || at + length > bytes.length)
-      throw new WireError(`netlink message at byte ${at} claims ${length} of ${bytes.length - at} bytes`);
+    if (at + headerBytes > end || length < headerBytes || at + length > end)
+      throw new WireError(`netlink message at byte ${at} claims ${length} of ${end - at} bytes`);
     const type = typeAndFlags & 0xffff;
     const flags = typeAndFlags >>> 16;
     const isAck = (type === NLMSG_ERROR || type === NLMSG_DONE) && length >= headerBytes + 4 && words[word + 4] === 0;
@@ -116,7 +119,7 @@ export class Conversation {
    * The kernel goes on with the next request after one it refused; the first refusal is thrown, unless it is one of the
    * `expected`. Returns one reply for each request, undefined where it was a change or met an expected refusal.
    */
-  exchange(requests: readonly Request[], expected: readonly ErrnoName[] = []): (Message | undefined)[] {
+  exchange(requests: readonly Request[], expected: readonly ErrnoName[] = none): (Message | undefined)[] {
     const { replies, refusals } = this.#ask(requests);
     if (refusals.length > 0) {
       const refusal = refusals.find((each) => !isErrno(each, ...expected));
@@ -136,13 +139,13 @@ export class Conversation {
     const first = this.#sequence + 1;
     const bytes = this.#compose(requests, lastAck);
     const replies: (Message | undefined)[] = [];
-    let open = 0;
+    const refusals: NetlinkError[] = [];
+    let open = lastAck < 0 ? 0 : 1;
     for (let at = 0; at < requests.length; at++) {
       replies.push(undefined);
-      if (at === lastAck || !isChange(requests[at])) open++;
+      if (!isChange(requests[at])) open++;
     }
     this.#socket.send(bytes);
-    const refusals: NetlinkError[] = [];
     while (open > 0) {
       const frames = parseFrames(this.#socket.receive());
       for (let each = 0; each < frames.length; each++) {
@@ -150,10 +153,11 @@ export class Conversation {
         const at = frame.sequence - first;
         const asked = requests[at];
         if (asked === undefined) continue;
-        if (frame.type === NLMSG_ERROR) {
+        if (frame.type !== NLMSG_ERROR) replies[at] = frame;
+        else if (frame.payload !== acked) {
           const refusal = errorOf(frame, asked, bytes, at);
           if (refusal !== undefined) refusals.push(refusal);
-        } else replies[at] = frame;
+        }
         if (!isChange(asked) || (at === lastAck && frame.type === NLMSG_ERROR)) open--;
       }
     }
