@@ -169,8 +169,7 @@ export class Writer {
     if (length > 0xffff)
       throw new RangeError(`attribute ${type & 0x7fff}: ${length} bytes, may have ${0xffff}; send less at once`);
     this.#words[at >>> 2] = length | (type << 16);
-    const over = length & 3;
-    if (over !== 0) this.skip(4 - over);
+    this.align();
   }
 
   /** Overwrites a word, at a multiple of four. */
@@ -201,9 +200,8 @@ export class Writer {
     }
   }
 
-  /** Zero bytes up to a multiple of four. */
+  /** Zero bytes up to a multiple of four, as the buffer's room is one. */
   align(): void {
-    const over = this.#length & 3;
-    if (over !== 0) this.skip(4 - over);
+    this.#length = (this.#length + 3) & ~3;
   }
 }

@@ -81,7 +81,7 @@ export const cstring: Kind<string> = {
   size: 0,
   encode(writer, value) {
     writer.text(value);
-    writer.u8(0);
+    writer.skip(1);
   },
   decode({ bytes }, at, end) {
     const zero = bytes.indexOf(0, at);
