@@ -143,11 +143,17 @@ interface Member {
   readonly schema: Schema;
 }
 
+/** Without a prototype, so that it has nothing else. A look into it takes less than one into a Map. */
+type Dictionary = Readonly<Record<string, Member | undefined>>;
+
+const dictionary = (members: readonly (readonly [string, Member])[]): Dictionary =>
+  Object.assign(Object.create(null), Object.fromEntries(members));
+
 /** A schema's members as the decoder looks for them. */
 interface Members {
-  readonly byName: ReadonlyMap<string, Member>;
+  readonly byName: Dictionary;
   /** By the name as Go folds it; of two that are one then, the first. */
-  readonly byFoldedName: ReadonlyMap<string, Member>;
+  readonly byFoldedName: Dictionary;
   /** One bit for each length that a name has: a key of another length is none of them, in whatever letters. */
   readonly lengths: number;
   /** What members are where they are absent: the prototype of what is decoded, which so has them without being given them. */
@@ -171,10 +177,9 @@ export function prepareSchema<const S extends Schema>(schema: S): S {
 
 function membersOf(properties: Readonly<Record<string, Schema>>): Members {
   const members = Object.entries(properties).map(([name, schema]): Member => ({ name, schema }));
-  const folded = members.map((member) => [fold(member.name), member] as const);
   return {
-    byName: new Map(members.map((member) => [member.name, member])),
-    byFoldedName: new Map(folded.reverse()),
+    byName: dictionary(members.map((member) => [member.name, member])),
+    byFoldedName: dictionary(members.map((member) => [fold(member.name), member] as const).reverse()),
     lengths: members.reduce((bits, { name }) => bits | (1 << name.length), 0),
     defaults: Object.fromEntries(
       members.filter(({ schema }) => schema.default !== undefined).map(({ name, schema }) => [name, schema.default]),
@@ -194,7 +199,7 @@ function decodeMembers(schema: Schema, tree: JsonObject, path: string, onFault: 
     const key = keys[at] as string;
     // The bits wrap around after 31: then a key of another length is looked for in vain, and no harm is done.
     if ((lengths & (1 << key.length)) === 0) continue;
-    const member = byName.get(key) ?? byFoldedName.get(fold(key));
+    const member = byName[key] ?? byFoldedName[fold(key)];
     if (member === undefined) continue;
     const { name, schema } = member;
     const json = tree.values[at] as Json;
