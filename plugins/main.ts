@@ -17,7 +17,7 @@ const suite: Suite = new Map(
 );
 
 /** Runs what this process was called as; returns the exit status. */
-export default function main(): number | Promise<number> {
+export default function main(): number {
   const host = openHost();
   const name = calledAs(host);
   return name === "weft" ? runWeft(host, suite) : dispatch(name, host, suite);

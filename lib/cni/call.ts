@@ -127,12 +127,7 @@ function prevResultOf(source: ConfigSource, version: ReturnType<typeof gate>): R
  * Runs one verb of one plugin; ADD has a result. Everything that is refused is refused before the plugin changes
  * anything. Throws a CniError, or whatever the plugin threw.
  */
-export async function callPlugin(
-  plugin: AnyPlugin,
-  call: Call,
-  read: ReadCall,
-  host: Host,
-): Promise<Result | undefined> {
+export function callPlugin(plugin: AnyPlugin, call: Call, read: ReadCall, host: Host): Result | undefined {
   const { env, suite, behalf } = call;
   const verb = env.command as Verb;
   const { source, network, configVersion } = read;
@@ -164,12 +159,12 @@ export async function callPlugin(
   };
   if (verb === "ADD") return plugin.add(request, host);
   if (verb === "DEL") {
-    await plugin.del(request, host);
+    plugin.del(request, host);
     // What the node holds for this attachment is gone; the netns is the node's own and was left alone. A delegate leaves it
     // to its caller to say so, who may have more to take back.
     if (own && call.ownNetns === undefined) throw sameNetns(env.netns);
-  } else if (verb === "CHECK") await plugin.check(request, host);
-  else if (verb === "STATUS") await plugin.status(request, host);
-  else await plugin.gc(request, host);
+  } else if (verb === "CHECK") plugin.check(request, host);
+  else if (verb === "STATUS") plugin.status(request, host);
+  else plugin.gc(request, host);
   return undefined;
 }

@@ -19,6 +19,7 @@ import { quietSpawn, type TestCall, testHost } from "../../testing/host.ts";
 import { Recorder } from "../../testing/recorder.ts";
 import { refusalOf } from "../../testing/refusal.ts";
 import { answer, prefix } from "../../testing/runtime.ts";
+import type { Host } from "../host/host.ts";
 import { sys } from "../host/node.ts";
 import type { Sys } from "../host/sys.ts";
 import { toCniError } from "./boundary.ts";
@@ -67,6 +68,16 @@ const environment = (verb: string) => ({
 });
 
 const hostOf = (verb: string, call: TestCall = {}) => testHost({ env: environment(verb), ...call }).host;
+
+/** What a process would print of what `body` throws. */
+function refusal(body: () => unknown, host: Host) {
+  try {
+    body();
+  } catch (error) {
+    return toCniError(error, host);
+  }
+  throw new Error("nothing was refused");
+}
 
 describe("the file of a plugin", () => {
   const place = (...files: string[]) => {
@@ -120,10 +131,10 @@ describe("the file of a plugin", () => {
 });
 
 describe("an executable", () => {
-  test("is given our environment but for the verb, the very bytes, and no argument", async () => {
+  test("is given our environment but for the verb, the very bytes, and no argument", () => {
     script("x", `cat > ${root}/stdin; env > ${root}/env; echo "$0 $#" > ${root}/argv; echo garbage`);
     const bytes = '{"b":1.50,\t"a":"ä"} \n';
-    await delegateVerb(request(), hostOf("ADD"), "DEL", "x", parseConfig(bytes));
+    delegateVerb(request(), hostOf("ADD"), "DEL", "x", parseConfig(bytes));
     expect(readFileSync(join(root, "stdin"), "utf8")).toBe(bytes);
     expect(readFileSync(join(root, "argv"), "utf8")).toBe(`${root}/x 0\n`);
     const env = readFileSync(join(root, "env"), "utf8").split("\n");
@@ -131,19 +142,19 @@ describe("an executable", () => {
     expect(env).toContain(`HOME=${process.env.HOME ?? ""}`);
   });
 
-  test("is given another attachment, where it is called on its behalf", async () => {
+  test("is given another attachment, where it is called on its behalf", () => {
     script("x", `env > ${root}/env`);
     const behalf = { containerId: "c9", ifName: "eth9", netns: "" };
-    await delegateVerb(request(), hostOf("GC"), "DEL", "x", config, behalf);
+    delegateVerb(request(), hostOf("GC"), "DEL", "x", config, behalf);
     const env = readFileSync(join(root, "env"), "utf8").split("\n");
     const changed = ["CNI_COMMAND=DEL", "CNI_CONTAINERID=c9", "CNI_IFNAME=eth9", "CNI_NETNS=", `CNI_PATH=${root}`];
     for (const line of changed) expect(env).toContain(line);
   });
 
-  test("is not given our own netns, in which it might delete what is the node's", async () => {
+  test("is not given our own netns, in which it might delete what is the node's", () => {
     script("x", `env > ${root}/env`);
     const host = hostOf("DEL", { env: { ...environment("DEL"), CNI_NETNS: "/proc/self/ns/net" } });
-    await delegateVerb(request(new Map(), { ownNetns: true }), host, "DEL", "x", config);
+    delegateVerb(request(new Map(), { ownNetns: true }), host, "DEL", "x", config);
     expect(readFileSync(join(root, "env"), "utf8").split("\n")).toContain("CNI_NETNS=");
   });
 
@@ -155,9 +166,9 @@ describe("an executable", () => {
     ["a result of the oldest kind", "0.1.0", '{"ip4":{"ip":"10.1.0.5/24"}}'],
     ["an older result", "1.0.0", '{"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.5/24"}}'],
     ["a newer result", "0.2.0", '{"cniVersion":"1.1.0","ips":[{"address":"10.1.0.5/24"}]}'],
-  ] as const)("whose ADD prints %s, for a request of %s", async (_what, cniVersion, result) => {
+  ] as const)("whose ADD prints %s, for a request of %s", (_what, cniVersion, result) => {
     script("x", `cat >/dev/null; printf '%s' '${result}'`);
-    expect(await delegateAdd(request(new Map(), { cniVersion }), hostOf("ADD"), "x", config)).toEqual(
+    expect(delegateAdd(request(new Map(), { cniVersion }), hostOf("ADD"), "x", config)).toEqual(
       answer(["10.1.0.5/24"]),
     );
   });
@@ -211,7 +222,7 @@ describe("an executable", () => {
     "whose %s prints anything has succeeded by its status",
     async (verb) => {
       script("x", "echo garbage");
-      expect(await delegateVerb(request(), hostOf(verb), verb, "x", config)).toBeUndefined();
+      expect(delegateVerb(request(), hostOf(verb), verb, "x", config)).toBeUndefined();
       script("x", `echo '{"code":50,"msg":"full"}'; exit 1`);
       expect(await refusalOf(() => delegateVerb(request(), hostOf(verb), verb, "x", config))).toMatchObject({
         code: 50,
@@ -222,12 +233,14 @@ describe("an executable", () => {
   test.each([
     [0o644, "#!/bin/sh\n", "permission denied"],
     [0o755, "\u007fELF", "exec format error"],
-  ])("that the kernel does not run (mode %o, %j) is told by the kernel's reason", async (mode, content, reason) => {
+  ])("that the kernel does not run (mode %o, %j) is told by the kernel's reason", (mode, content, reason) => {
     writeFileSync(join(root, "x"), content);
     chmodSync(join(root, "x"), mode);
     const host = hostOf("ADD");
-    const failed = delegateAdd(request(), host, "x", config).catch((error) => toCniError(error, host));
-    expect(await failed).toMatchObject({ code: 5, message: `exec ${root}/x: ${reason}` });
+    expect(refusal(() => delegateAdd(request(), host, "x", config), host)).toMatchObject({
+      code: 5,
+      message: `exec ${root}/x: ${reason}`,
+    });
   });
 
   test("that does not end is ended, and the runtime may try again: code 11", async () => {
@@ -250,7 +263,7 @@ describe("an executable", () => {
 });
 
 describe("an executable that is being written", () => {
-  test("is waited for", async () => {
+  test("is waited for", () => {
     const file = script("x", `cat >/dev/null; echo '{"ips":[{"address":"10.1.0.5/24"}]}'`);
     const writer = openSync(file, "r+");
     let sleeps = 0;
@@ -258,11 +271,11 @@ describe("an executable that is being written", () => {
       if (++sleeps === 2) closeSync(writer);
     };
     const host = hostOf("ADD", { over: { sleepMs } });
-    expect(await delegateAdd(request(), host, "x", config)).toEqual(answer(["10.1.0.5/24"]));
+    expect(delegateAdd(request(), host, "x", config)).toEqual(answer(["10.1.0.5/24"]));
     expect(sleeps).toBe(2);
   });
 
-  test("is not waited for much longer than 6 s, and may be tried again: code 11", async () => {
+  test("is not waited for much longer than 6 s, and may be tried again: code 11", () => {
     const file = script("x", "exit 0");
     const writer = openSync(file, "r+");
     let slept = 0;
@@ -273,8 +286,10 @@ describe("an executable that is being written", () => {
       monotonicMs: () => sys.monotonicMs() + slept,
     };
     const host = hostOf("ADD", { over });
-    const failed = delegateAdd(request(), host, "x", config).catch((error) => toCniError(error, host));
-    expect(await failed).toMatchObject({ code: 11, message: `exec ${file}: text file busy` });
+    expect(refusal(() => delegateAdd(request(), host, "x", config), host)).toMatchObject({
+      code: 11,
+      message: `exec ${file}: text file busy`,
+    });
     expect(slept).toBeGreaterThan(4000);
     expect(slept).toBeLessThan(8000);
     closeSync(writer);
@@ -286,13 +301,13 @@ describe("a delegate that is this very executable stays in this process", () => 
   const ours = () => symlinkSync(process.execPath, join(root, "x"));
   const no = { spawn: () => expect.fail("a process was started") };
 
-  test("and is asked what a process of its own would be asked", async () => {
+  test("and is asked what a process of its own would be asked", () => {
     ours();
     const recorder = new Recorder();
     const host = hostOf("DEL", { over: no });
     const bytes = '{"cniVersion":"1.0.0","NAME":"other","a":1.0}';
-    expect(await delegateAdd(request(suiteOf(recorder)), host, "x", parseConfig(bytes))).toEqual(recorder.result);
-    await delegateVerb(request(suiteOf(recorder)), host, "CHECK", "x", parseConfig(bytes));
+    expect(delegateAdd(request(suiteOf(recorder)), host, "x", parseConfig(bytes))).toEqual(recorder.result);
+    delegateVerb(request(suiteOf(recorder)), host, "CHECK", "x", parseConfig(bytes));
     expect(recorder.verbs).toEqual(["ADD", "CHECK"]);
     expect(recorder.requests[0]).toMatchObject({
       network: "other",
@@ -316,8 +331,8 @@ describe("a delegate that is this very executable stays in this process", () => 
         "x",
         parseConfig(JSON.stringify({ name: "net", cniVersion })),
       );
-    expect(await add("0.2.0")).toEqual(answer(["10.1.0.5/24 10.1.0.1"], ["10.8.0.0/16"]));
-    expect(await add("0.3.0")).toEqual(recorder.result);
+    expect(add("0.2.0")).toEqual(answer(["10.1.0.5/24 10.1.0.1"], ["10.8.0.0/16"]));
+    expect(add("0.3.0")).toEqual(recorder.result);
     recorder.result = answer([]);
     expect(await refusalOf(() => add("0.2.0"))).toMatchObject({
       code: 1,
@@ -342,24 +357,24 @@ describe("a delegate that is this very executable stays in this process", () => 
     expect(recorder.verbs).toEqual([]);
   });
 
-  test("DEL with our own netns does its part without it, and is no error of the delegate's", async () => {
+  test("DEL with our own netns does its part without it, and is no error of the delegate's", () => {
     ours();
     const recorder = new Recorder();
     const host = hostOf("DEL", { over: no });
     const asked = request(suiteOf(recorder), { ownNetns: true });
-    await delegateVerb({ ...asked, env: { ...asked.env, netns: "/proc/self/ns/net" } }, host, "DEL", "x", config);
+    delegateVerb({ ...asked, env: { ...asked.env, netns: "/proc/self/ns/net" } }, host, "DEL", "x", config);
     expect(recorder.verbs).toEqual(["DEL"]);
     expect(recorder.requests[0]).toMatchObject({ netns: "", ownNetns: true });
   });
 
-  test("its error is ours", async () => {
+  test("its error is ours", () => {
     ours();
     const recorder = new Recorder();
     const thrown = new Error("as it is");
     recorder.during = () => {
       throw thrown;
     };
-    await expect(delegateVerb(request(suiteOf(recorder)), hostOf("ADD"), "DEL", "x", config)).rejects.toBe(thrown);
+    expect(() => delegateVerb(request(suiteOf(recorder)), hostOf("ADD"), "DEL", "x", config)).toThrow(thrown);
   });
 
   test("a file before it in CNI_PATH has precedence, and runs by itself", async () => {
@@ -385,7 +400,7 @@ describe("a delegate that is this very executable stays in this process", () => 
 
 describe("a copy of this executable is this executable", () => {
   /** delegate.ts as a build makes it, which knows its own build. */
-  async function built(buildId: string): Promise<typeof import("./delegate.ts")> {
+  function built(buildId: string): Promise<typeof import("./delegate.ts")> {
     vi.resetModules();
     vi.stubGlobal("WEFT_BUILD_ID", buildId);
     return import("./delegate.ts");

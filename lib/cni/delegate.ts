@@ -129,14 +129,14 @@ export function resultOf(stdout: string, version: SpecVersion): Result {
   }
 }
 
-async function delegate(
+function delegate(
   request: Request<unknown>,
   host: Host,
   verb: Verb,
   which: string | FoundPlugin,
   config: ConfigSource,
   given?: Behalf,
-): Promise<Result | undefined> {
+): Result | undefined {
   const { type, file, stat } = typeof which === "string" ? findPlugin(which, request.env.path, host) : which;
   // The delegate of a delegate is called on the same behalf, of which the process's environment knows nothing.
   const behalf = given ?? request.behalf;
@@ -163,7 +163,7 @@ async function delegate(
     checkNetworkName(read.network);
   }
   const call = { name: type, env, behalf, suite: request.suite, ownNetns: request.ownNetns };
-  const result = await callPlugin(plugin, call, read, host);
+  const result = callPlugin(plugin, call, read, host);
   if (result === undefined) return undefined;
   const version = gate(verb, read.configVersion, plugin.versions);
   // What the oldest versions have no place for, a process of its own would not have handed over.
@@ -177,9 +177,9 @@ export function delegateAdd(
   host: Host,
   which: string | FoundPlugin,
   config: ConfigSource,
-): Promise<Result> {
+): Result {
   // ADD is the verb that always has one.
-  return delegate(request, host, "ADD", which, config) as Promise<Result>;
+  return delegate(request, host, "ADD", which, config) as Result;
 }
 
 /** Any verb without a result, of a delegate with this configuration. Throws its error. */
@@ -190,6 +190,6 @@ export function delegateVerb(
   type: string,
   config: ConfigSource,
   behalf?: Behalf,
-): Promise<void> {
-  return delegate(request, host, verb, type, config, behalf) as Promise<undefined>;
+): void {
+  delegate(request, host, verb, type, config, behalf);
 }

@@ -31,7 +31,7 @@ interface Asked {
 }
 
 /** One call; `env` is laid over a complete one, and an empty text is an unset variable. */
-async function run(command: string, { env = {}, conf: given = conf, recorder, name, over }: Asked = {}) {
+function run(command: string, { env = {}, conf: given = conf, recorder, name, over }: Asked = {}) {
   const asked = recorder ?? new Recorder();
   let reads = 0;
   const stdin = typeof given === "string" ? given : JSON.stringify(given);
@@ -46,7 +46,7 @@ async function run(command: string, { env = {}, conf: given = conf, recorder, na
       ...over,
     },
   });
-  const status = await dispatch(name ?? "recorder", call.host, new Map([["recorder", asked.plugin]]));
+  const status = dispatch(name ?? "recorder", call.host, new Map([["recorder", asked.plugin]]));
   const stdout = call.stdout();
   return { status, stdout, stderr: call.stderr(), reads, asked, error: () => JSON.parse(stdout) };
 }
@@ -154,25 +154,25 @@ describe("the checks come in this order, and the plugin is not called", () => {
     ["a verb that every object has", "__proto__", {}, 4, "unknown CNI_COMMAND: __proto__", 1],
     ["a version nobody speaks", "ADD", { conf: { name: "net", cniVersion: "1.1" } }, 1, "incompatible CNI versions", 1],
     ["a version without the verb", "CHECK", { conf: { name: "net" } }, 1, "config version does not allow CHECK", 1],
-  ])("%s (%s)", async (_what, command, asked, code, message, reads) => {
-    const done = await run(command, asked);
+  ])("%s (%s)", (_what, command, asked, code, message, reads) => {
+    const done = run(command, asked);
     expect(done.error()).toMatchObject({ code, msg: message });
     expect([done.status, done.reads, done.asked.verbs]).toEqual([1, reads, []]);
   });
 
-  test("what a verb does not need is not looked at", async () => {
+  test("what a verb does not need is not looked at", () => {
     for (const verb of ["STATUS", "GC"]) {
-      const done = await run(verb, { env: { CNI_CONTAINERID: "/", CNI_IFNAME: "..", CNI_ARGS: ";;" } });
+      const done = run(verb, { env: { CNI_CONTAINERID: "/", CNI_IFNAME: "..", CNI_ARGS: ";;" } });
       expect([done.status, done.stdout, done.asked.verbs]).toEqual([0, "", [verb]]);
     }
-    expect((await run("DEL", { env: { CNI_NETNS: "" } })).asked.verbs).toEqual(["DEL"]);
+    expect(run("DEL", { env: { CNI_NETNS: "" } }).asked.verbs).toEqual(["DEL"]);
   });
 
-  test("standard input that cannot be read is code 5", async () => {
+  test("standard input that cannot be read is code 5", () => {
     const readStdin = () => {
       throw systemError("read", 5, "standard input");
     };
-    expect((await run("ADD", { over: { readStdin } })).error()).toMatchObject({
+    expect(run("ADD", { over: { readStdin } }).error()).toMatchObject({
       code: 5,
       msg: "error reading from stdin: read standard input: input/output error",
     });
@@ -180,9 +180,9 @@ describe("the checks come in this order, and the plugin is not called", () => {
 });
 
 describe("what the plugin is given", () => {
-  test.each(verbs)("%s: the request as received", async (verb) => {
+  test.each(verbs)("%s: the request as received", (verb) => {
     const text = ` {"NAME":"net", "cniVersion":"1.1.0","cni.dev/valid-attachments":null}\n`;
-    const { asked, status } = await run(verb, { conf: text, env: { CNI_ARGS: "A=b=c" } });
+    const { asked, status } = run(verb, { conf: text, env: { CNI_ARGS: "A=b=c" } });
     expect([status, asked.verbs]).toEqual([0, [verb]]);
     const [request] = asked.requests;
     const args = "A=b=c";
@@ -198,8 +198,8 @@ describe("what the plugin is given", () => {
     else if (verb !== "STATUS") expect(request).toMatchObject(ofAttachment);
   });
 
-  test("a configuration without a version is 0.1.0, and so is its result", async () => {
-    const { asked, stdout } = await run("ADD", { conf: { name: "net" } });
+  test("a configuration without a version is 0.1.0, and so is its result", () => {
+    const { asked, stdout } = run("ADD", { conf: { name: "net" } });
     expect(asked.requests[0]?.cniVersion).toBe("0.1.0");
     expect(JSON.parse(stdout)).toEqual({ cniVersion: "0.1.0", ip4: { ip: "10.1.0.5/24" }, dns: {} });
   });
@@ -220,8 +220,8 @@ describe("what the plugin is given", () => {
       { prevResult: { ...prev, cniVersion: "0.4.0" } },
       'could not parse prevResult: result type supports [1.0.0 1.1.0] but unmarshalled CNIVersion is "0.4.0"',
     ],
-  ])("prevResult of %j, when it is asked for", async (members, expected) => {
-    const { asked } = await run("DEL", { conf: { ...conf, ...members } });
+  ])("prevResult of %j, when it is asked for", (members, expected) => {
+    const { asked } = run("DEL", { conf: { ...conf, ...members } });
     const prevResult = () => asked.requests[0]?.prevResult?.();
     if (typeof expected !== "string") return expect(prevResult()).toEqual(expected);
     expect(prevResult).toThrow(expect.objectContaining({ code: 6, message: expected }));
@@ -229,8 +229,8 @@ describe("what the plugin is given", () => {
 });
 
 describe("what goes out", () => {
-  test("a result: four spaces, no newline at the end, in the version of the configuration", async () => {
-    const { stdout, status } = await run("ADD", { conf: { ...conf, cniVersion: "0.4.0" } });
+  test("a result: four spaces, no newline at the end, in the version of the configuration", () => {
+    const { stdout, status } = run("ADD", { conf: { ...conf, cniVersion: "0.4.0" } });
     expect(status).toBe(0);
     expect(stdout).toBe(
       '{\n    "cniVersion": "0.4.0",\n    "ips": [\n        {\n            "version": "4",\n' +
@@ -238,8 +238,8 @@ describe("what goes out", () => {
     );
   });
 
-  test.each(["DEL", "CHECK", "STATUS", "GC"])("nothing, where %s succeeds", async (verb) => {
-    expect(await run(verb)).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  test.each(["DEL", "CHECK", "STATUS", "GC"])("nothing, where %s succeeds", (verb) => {
+    expect(run(verb)).toMatchObject({ status: 0, stdout: "", stderr: "" });
   });
 
   const fail = (error: unknown) => {
@@ -250,15 +250,15 @@ describe("what goes out", () => {
     return recorder;
   };
 
-  test("an error: one object, details left out where there are none", async () => {
-    const { stdout, status } = await run("ADD", { recorder: fail(new CniError("invalidConfig", 'no "x"')) });
+  test("an error: one object, details left out where there are none", () => {
+    const { stdout, status } = run("ADD", { recorder: fail(new CniError("invalidConfig", 'no "x"')) });
     expect(status).toBe(1);
     expect(stdout).toBe('{\n    "cniVersion": "1.1.0",\n    "code": 7,\n    "msg": "no \\"x\\""\n}');
   });
 
-  test("an error: facts, then the hint", async () => {
+  test("an error: facts, then the hint", () => {
     const error = new CniError("tryAgainLater", "busy", { details: "by 7", hint: "wait" });
-    expect((await run("CHECK", { recorder: fail(error) })).error()).toEqual({
+    expect(run("CHECK", { recorder: fail(error) }).error()).toEqual({
       cniVersion: "1.1.0",
       code: 11,
       msg: "busy",
@@ -271,15 +271,15 @@ describe("what goes out", () => {
     ["0.4.0", "ADD", { name: "", cniVersion: "0.4.0" }],
     ["9.9.9", "ADD", { name: "net", cniVersion: "9.9.9" }],
     ["1.1.0", "CHECK", { name: "net" }],
-  ])("an error names version %s where %s is asked with %j", async (cniVersion, verb, given) => {
-    expect((await run(verb, { conf: given })).error()).toMatchObject({ cniVersion });
+  ])("an error names version %s where %s is asked with %j", (cniVersion, verb, given) => {
+    expect(run(verb, { conf: given }).error()).toMatchObject({ cniVersion });
   });
 
-  test("what the kernel refused is no defect; what nobody foresaw is, and its stack is told", async () => {
-    const refused = await run("DEL", { recorder: fail(systemError("open", 30, "/x")) });
+  test("what the kernel refused is no defect; what nobody foresaw is, and its stack is told", () => {
+    const refused = run("DEL", { recorder: fail(systemError("open", 30, "/x")) });
     expect(refused.error()).toMatchObject({ code: 5, msg: "open /x: read-only file system" });
     expect(refused.stderr).toBe("");
-    const defect = await run("DEL", { recorder: fail(new TypeError("x is not a function")) });
+    const defect = run("DEL", { recorder: fail(new TypeError("x is not a function")) });
     expect(defect.error()).toMatchObject({ code: 999, msg: "x is not a function" });
     expect(defect.stderr).toMatch(/^TypeError: x is not a function\n.*dispatch\.test\.ts/s);
   });
@@ -301,9 +301,9 @@ describe("a result that cannot be handed over is undone", () => {
   }
   const writtenTo = (over: Partial<Sys>) => (over as { written: string[] }).written;
 
-  test("ADD is followed by DEL of the same attachment, and the error goes where it still can", async () => {
+  test("ADD is followed by DEL of the same attachment, and the error goes where it still can", () => {
     const over = filling(1);
-    const { status, asked } = await run("ADD", { over });
+    const { status, asked } = run("ADD", { over });
     expect([status, asked.verbs]).toEqual([1, ["ADD", "DEL"]]);
     expect(asked.requests[1]).toMatchObject({
       attachment: { containerId: "c0", ifName: "eth0" },
@@ -317,36 +317,36 @@ describe("a result that cannot be handed over is undone", () => {
     });
   });
 
-  test("to standard error, where standard output takes nothing", async () => {
+  test("to standard error, where standard output takes nothing", () => {
     const over = filling(Number.POSITIVE_INFINITY);
-    const { status, asked } = await run("ADD", { over });
+    const { status, asked } = run("ADD", { over });
     expect([status, asked.verbs]).toEqual([1, ["ADD", "DEL"]]);
     expect(writtenTo(over)).toEqual([
       expect.stringMatching(/^2: error 5: cannot write the result to standard output: .*; the attachment was undone/),
     ]);
   });
 
-  test("a DEL that fails is told, and the ADD's own error stays", async () => {
+  test("a DEL that fails is told, and the ADD's own error stays", () => {
     const over = filling(1);
     const recorder = new Recorder();
     recorder.during = (verb) => {
       if (verb === "DEL") throw new CniError("tryAgainLater", "busy");
     };
-    await run("ADD", { over, recorder });
+    run("ADD", { over, recorder });
     expect(writtenTo(over)).toEqual(["2: undo: busy\n", expect.stringContaining('"code": 5')]);
   });
 
-  test("so is a result that its version has no place for", async () => {
+  test("so is a result that its version has no place for", () => {
     const recorder = new Recorder();
     recorder.result = answer([]);
-    const done = await run("ADD", { recorder, conf: { ...conf, cniVersion: "0.2.0" } });
+    const done = run("ADD", { recorder, conf: { ...conf, cniVersion: "0.2.0" } });
     expect(done.error()).toMatchObject({ code: 1, msg: "cannot convert: no valid IP addresses" });
     expect(recorder.verbs).toEqual(["ADD", "DEL"]);
   });
 
-  test("an error that cannot be written undoes nothing, and is told on standard error", async () => {
+  test("an error that cannot be written undoes nothing, and is told on standard error", () => {
     const over = filling(1);
-    const { asked, status } = await run("CHECK", { over, conf: { name: "net" } });
+    const { asked, status } = run("CHECK", { over, conf: { name: "net" } });
     expect([status, asked.verbs]).toEqual([1, []]);
     expect(writtenTo(over)).toEqual([expect.stringMatching(/^2: error 1: config version does not allow CHECK; /)]);
   });
@@ -356,14 +356,14 @@ describe("the plugin's own netns is refused before anything is done", () => {
   const own = "/proc/self/ns/net";
   const same = "plugin's netns and netns from CNI_NETNS should not be the same";
 
-  test.each(["ADD", "CHECK"])("%s is not begun", async (verb) => {
-    const done = await run(verb, { env: { CNI_NETNS: own } });
+  test.each(["ADD", "CHECK"])("%s is not begun", (verb) => {
+    const done = run(verb, { env: { CNI_NETNS: own } });
     expect(done.error()).toMatchObject({ code: 8, msg: same, details: expect.stringContaining(own) });
     expect([done.status, done.asked.verbs]).toEqual([1, []]);
   });
 
-  test("DEL releases what the node holds, does not see the netns, and then fails", async () => {
-    const done = await run("DEL", { env: { CNI_NETNS: own } });
+  test("DEL releases what the node holds, does not see the netns, and then fails", () => {
+    const done = run("DEL", { env: { CNI_NETNS: own } });
     expect(done.error()).toMatchObject({ code: 8, msg: same });
     expect(done.asked.verbs).toEqual(["DEL"]);
     expect(done.asked.requests[0]).toMatchObject({ netns: "", ownNetns: true });
@@ -377,24 +377,24 @@ describe("the plugin's own netns is refused before anything is done", () => {
     ["0", false],
     ["yes", false],
     [" 1", false],
-  ])("CNI_NETNS_OVERRIDE=%s lets it through: %j", async (override, through) => {
-    const done = await run("ADD", { env: { CNI_NETNS: own, CNI_NETNS_OVERRIDE: override } });
+  ])("CNI_NETNS_OVERRIDE=%s lets it through: %j", (override, through) => {
+    const done = run("ADD", { env: { CNI_NETNS: own, CNI_NETNS_OVERRIDE: override } });
     expect([done.status, done.asked.verbs]).toEqual(through ? [0, ["ADD"]] : [1, []]);
     if (through) expect(done.asked.requests[0]).toMatchObject({ netns: own, ownNetns: false });
   });
 
   test.each(["/run/netns/nowhere", "/", "/etc/passwd", "/etc/passwd/x", "relative"])(
     "a path that is no netns, %s, is for the plugin to judge",
-    async (netns) => {
-      expect((await run("ADD", { env: { CNI_NETNS: netns } })).asked.requests[0]).toMatchObject({ netns });
+    (netns) => {
+      expect(run("ADD", { env: { CNI_NETNS: netns } }).asked.requests[0]).toMatchObject({ netns });
     },
   );
 
-  test("a node without descriptors to spare is no licence to go on", async () => {
+  test("a node without descriptors to spare is no licence to go on", () => {
     const ioctl: Sys["ioctl"] = () => {
       throw systemError("ioctl", 24);
     };
-    const done = await run("ADD", { env: { CNI_NETNS: own }, over: { ioctl } });
+    const done = run("ADD", { env: { CNI_NETNS: own }, over: { ioctl } });
     expect(done.error()).toMatchObject({ code: 11 });
     expect(done.asked.verbs).toEqual([]);
   });
@@ -405,11 +405,11 @@ describeWith(["cell", "ip"], "a container's netns", () => {
     const node = await makeNode();
     try {
       const container = await node.container("a");
-      expect((await run("ADD", { env: { CNI_NETNS: container } })).asked.requests[0]).toMatchObject({
+      expect(run("ADD", { env: { CNI_NETNS: container } }).asked.requests[0]).toMatchObject({
         netns: container,
         ownNetns: false,
       });
-      const done = await run("ADD", { env: { CNI_NETNS: `/run/netns/${node.name}` } });
+      const done = run("ADD", { env: { CNI_NETNS: `/run/netns/${node.name}` } });
       expect(done.error()).toMatchObject({ code: 8 });
       expect(done.asked.verbs).toEqual([]);
     } finally {
@@ -425,8 +425,8 @@ describe("before any configuration is read", () => {
     ["as a runtime probes", { conf: '{"cniVersion":"1.1.0"}', env: { CNI_NETNS: "dummy" } }],
     ["with nothing but the verb", { env: { CNI_CONTAINERID: "", CNI_NETNS: "", CNI_IFNAME: "", CNI_PATH: "" } }],
     ["with names that are none", { env: { CNI_CONTAINERID: "/", CNI_IFNAME: "..", CNI_ARGS: ";;" }, conf: "{" }],
-  ])("VERSION %s", async (_how, asked) => {
-    expect(await run("VERSION", asked)).toMatchObject({
+  ])("VERSION %s", (_how, asked) => {
+    expect(run("VERSION", asked)).toMatchObject({
       status: 0,
       stdout: `{"cniVersion":"1.1.0","supportedVersions":[${versions}]}\n`,
       stderr: "",
@@ -434,16 +434,16 @@ describe("before any configuration is read", () => {
     });
   });
 
-  test("without a verb it says who it is, on standard error", async () => {
-    const done = await run("", { conf: "{" });
+  test("without a verb it says who it is, on standard error", () => {
+    const done = run("", { conf: "{" });
     expect(done).toMatchObject({ status: 0, stdout: "", reads: 0 });
     const [first, second] = done.stderr.split("\n");
     expect(first).toMatch(/^CNI recorder plugin v\d+\.\d+\.\d+/);
     expect(second).toBe(`CNI protocol versions supported: ${allVersions.join(", ")}`);
   });
 
-  test.each(["VERSION", "ADD", ""])("under a name that is no plugin's, %j is one error", async (command) => {
-    expect((await run(command, { name: "ptp" })).error()).toMatchObject({
+  test.each(["VERSION", "ADD", ""])("under a name that is no plugin's, %j is one error", (command) => {
+    expect(run(command, { name: "ptp" }).error()).toMatchObject({
       code: 4,
       msg: 'this executable is no plugin "ptp"',
       details: "call it by one of its names: recorder, weft",

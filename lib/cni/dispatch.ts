@@ -25,7 +25,7 @@ function fail(host: Host, error: unknown, cniVersion: string): number {
 }
 
 /** Writes the result. What cannot be handed over was not done: the ADD is undone. */
-async function handOver(plugin: AnyPlugin, call: Call, read: ReadCall, result: Result, host: Host): Promise<void> {
+function handOver(plugin: AnyPlugin, call: Call, read: ReadCall, result: Result, host: Host): void {
   try {
     const text = resultText(result, gate("ADD", read.configVersion, plugin.versions));
     try {
@@ -38,7 +38,7 @@ async function handOver(plugin: AnyPlugin, call: Call, read: ReadCall, result: R
     }
   } catch (error) {
     try {
-      await callPlugin(plugin, { ...call, env: { ...call.env, command: "DEL" } }, read, host);
+      callPlugin(plugin, { ...call, env: { ...call.env, command: "DEL" } }, read, host);
     } catch (failure) {
       host.log(`undo: ${(failure as Error).message}`);
     }
@@ -67,7 +67,7 @@ function introduce({ name, versions, introduction }: AnyPlugin, command: "" | "V
   }
 }
 
-async function runVerb(call: Call, host: Host, learned: (version: string) => void): Promise<void> {
+function runVerb(call: Call, host: Host, learned: (version: string) => void): void {
   const { name, env, suite } = call;
   const plugin = suite.get(name);
   if (plugin === undefined) {
@@ -88,8 +88,8 @@ async function runVerb(call: Call, host: Host, learned: (version: string) => voi
     throw new CniError("invalidEnvironment", `unknown CNI_COMMAND: ${env.command}`, {
       hint: `CNI_COMMAND is one of VERSION, ${verbs.join(", ")}`,
     });
-  const result = await callPlugin(plugin, call, read, host);
-  if (result !== undefined) await handOver(plugin, call, read, result, host);
+  const result = callPlugin(plugin, call, read, host);
+  if (result !== undefined) handOver(plugin, call, read, result, host);
 }
 
 /** The name this executable was called by. */
@@ -99,10 +99,10 @@ export function calledAs(host: Host): string {
 }
 
 /** Runs the plugin of this name; its result or its error is on standard output afterwards. Returns the exit status. */
-export async function dispatch(name: string, host: Host, suite: Suite): Promise<number> {
+export function dispatch(name: string, host: Host, suite: Suite): number {
   let cniVersion: string = newestVersion;
   try {
-    await runVerb({ name, env: callEnv(host), suite }, host, (version) => {
+    runVerb({ name, env: callEnv(host), suite }, host, (version) => {
       cniVersion = version;
     });
     return 0;

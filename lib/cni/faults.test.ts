@@ -7,10 +7,9 @@ import { Faults } from "./faults.ts";
 
 const busy = new CniError("tryAgainLater", "busy", { hint: "wait" });
 
-test("where every step succeeds there is no error", async () => {
+test("where every step succeeds there is no error", () => {
   const faults = new Faults(testHost({}).host);
   faults.attempt(() => {});
-  await faults.attemptAsync(async () => {});
   expect(faults.end()).toBeUndefined();
 });
 
@@ -30,7 +29,7 @@ describe("of several", () => {
       tried.push(1);
       throw busy;
     });
-    await faults.attemptAsync(async () => {
+    faults.attempt(() => {
       tried.push(2);
       throw systemError("unlink", 30, "/x");
     });

@@ -20,15 +20,6 @@ export class Faults {
     }
   }
 
-  /** Tries one step that calls another plugin. */
-  async attemptAsync(step: () => Promise<void>): Promise<void> {
-    try {
-      await step();
-    } catch (error) {
-      this.add(error);
-    }
-  }
-
   add(error: unknown): void {
     this.#faults.push(toCniError(error, this.#host));
   }

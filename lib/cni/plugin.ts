@@ -78,13 +78,13 @@ export interface Plugin<Conf> {
    * that DEL can work without, so that a broken configuration never keeps an attachment alive. `args` is CNI_ARGS.
    */
   conf(source: ConfigSource, verb: Verb, args: string, host: Host): Conf;
-  add(request: AttachmentRequest<Conf>, host: Host): Result | Promise<Result>;
-  del(request: AttachmentRequest<Conf>, host: Host): void | Promise<void>;
-  check(request: AttachmentRequest<Conf>, host: Host): void | Promise<void>;
+  add(request: AttachmentRequest<Conf>, host: Host): Result;
+  del(request: AttachmentRequest<Conf>, host: Host): void;
+  check(request: AttachmentRequest<Conf>, host: Host): void;
   /** Throws a CniError (50, 51) where an ADD could not succeed now. */
-  status(request: Request<Conf>, host: Host): void | Promise<void>;
+  status(request: Request<Conf>, host: Host): void;
   /** Removes what is in no valid attachment: all it can, then says what it could not. */
-  gc(request: GcRequest<Conf>, host: Host): void | Promise<void>;
+  gc(request: GcRequest<Conf>, host: Host): void;
 }
 
 /** A plugin whose configuration type only it knows. */

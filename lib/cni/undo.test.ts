@@ -2,42 +2,41 @@ import { expect, test } from "vitest";
 import { testHost } from "../../testing/host.ts";
 import { Undo } from "./undo.ts";
 
-test("everything is taken back, newest first, and each step ends before the next begins", async () => {
+test("everything is taken back, newest first", () => {
   const done: string[] = [];
   const undo = new Undo();
   undo.push("first", () => void done.push("first"));
-  undo.push("second", async () => {
-    await Promise.resolve();
-    done.push("second");
-  });
+  undo.push("second", () => void done.push("second"));
   undo.push("third", () => void done.push("third"));
   expect(done).toEqual([]);
   const call = testHost({});
-  await undo.run(call.host);
+  undo.run(call.host);
   expect(done).toEqual(["third", "second", "first"]);
   expect(call.stderr()).toBe("");
 });
 
-test("a step that fails is told and keeps none of the others from running", async () => {
+test("a step that fails is told and keeps none of the others from running", () => {
   const done: string[] = [];
   const undo = new Undo();
   undo.push("the address", () => void done.push("address"));
-  undo.push("the link", async () => Promise.reject(new Error("busy")));
+  undo.push("the link", () => {
+    throw new Error("busy");
+  });
   undo.push("the file", () => {
     throw new Error("read-only");
   });
   const call = testHost({});
-  await undo.run(call.host);
+  undo.run(call.host);
   expect(done).toEqual(["address"]);
   expect(call.stderr()).toBe("undo: the file: read-only\nundo: the link: busy\n");
 });
 
-test("nothing is taken back twice", async () => {
+test("nothing is taken back twice", () => {
   let times = 0;
   const undo = new Undo();
   undo.push("it", () => void times++);
   const { host } = testHost({});
-  await undo.run(host);
-  await undo.run(host);
+  undo.run(host);
+  undo.run(host);
   expect(times).toBe(1);
 });

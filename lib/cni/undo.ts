@@ -2,18 +2,18 @@
 import type { Host } from "../host/host.ts";
 
 export class Undo {
-  readonly #steps: { readonly what: string; readonly run: () => void | Promise<void> }[] = [];
+  readonly #steps: { readonly what: string; readonly run: () => void }[] = [];
 
   /** Remembers how to take back what was just done. */
-  push(what: string, run: () => void | Promise<void>): void {
+  push(what: string, run: () => void): void {
     this.#steps.push({ what, run });
   }
 
   /** Takes all back, newest first. A step that fails is logged and does not keep the others from running. */
-  async run(host: Host): Promise<void> {
+  run(host: Host): void {
     for (const { what, run } of this.#steps.splice(0).reverse()) {
       try {
-        await run();
+        run();
       } catch (error) {
         host.log(`undo: ${what}: ${(error as Error).message}`);
       }

@@ -23,7 +23,7 @@ export interface Places {
 }
 
 /** Shapes an attachment, and passes on what the plugins before made, with the link it was given. */
-export async function add(request: Add, host: Host): Promise<Result> {
+export function add(request: Add, host: Host): Result {
   const { conf } = request;
   const before = request.prevResult();
   if (before === undefined) {
@@ -45,7 +45,7 @@ export async function add(request: Add, host: Host): Promise<Result> {
     const tc = opened(openTc(host));
     return shape(request, host, { node, pod, tc }, before, undo);
   } catch (error) {
-    await undo.run(host);
+    undo.run(host);
     throw error;
   } finally {
     for (const each of open) each.close();

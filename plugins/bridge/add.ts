@@ -30,7 +30,7 @@ const portMs = 2_550;
 type Add = AttachmentRequest<BridgeConf>;
 
 /** Attaches a container to the bridge, with IPAM's addresses where an IPAM plugin is named. */
-export async function add(request: Add, host: Host): Promise<Result> {
+export function add(request: Add, host: Host): Result {
   refuseUnreportable(request);
   const netns = openContainer(request.netns, host);
   const undo = new Undo();
@@ -42,9 +42,9 @@ export async function add(request: Add, host: Host): Promise<Result> {
   try {
     const node = opened(openRoute(host));
     const pod = opened(openRoute(host, netns));
-    return await attach(request, host, { node, pod, netns }, undo);
+    return attach(request, host, { node, pod, netns }, undo);
   } catch (error) {
-    await undo.run(host);
+    undo.run(host);
     throw error;
   } finally {
     for (const each of open) each.close();
@@ -60,7 +60,7 @@ function refuseUnreportable({ conf, cniVersion }: Add): void {
   });
 }
 
-async function attach(request: Add, host: Host, places: Places, undo: Undo): Promise<Result> {
+function attach(request: Add, host: Host, places: Places, undo: Undo): Result {
   const { conf, cniVersion } = request;
   const { node } = places;
   // A plugin that is not there is known before anything is made.
@@ -68,9 +68,9 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   let ipamAsked = false;
   let pair: Pair | undefined;
   // Told first, so done last: nobody else may be given the addresses while our link still has them.
-  undo.push("release the addresses", async () => {
+  undo.push("release the addresses", () => {
     if (!ipamAsked || isSecond(host, request, places, pair)) return;
-    await delegateVerb(request, host, "DEL", conf.ipam ?? "", request.source);
+    delegateVerb(request, host, "DEL", conf.ipam ?? "", request.source);
   });
 
   const bridge = ensureBridge(host, node, conf);
@@ -80,7 +80,7 @@ async function attach(request: Add, host: Host, places: Places, undo: Undo): Pro
   let ipam: Result | undefined;
   if (ipamPlugin !== undefined) {
     ipamAsked = true;
-    ipam = await delegateAdd(request, host, ipamPlugin, request.source);
+    ipam = delegateAdd(request, host, ipamPlugin, request.source);
   }
   const layer3 = ipam === undefined ? undefined : planLayer3(ipam, conf);
   if (conf.ipMasq || conf.macSpoofCheck) setUpRules(host, request, pair, layer3, undo);

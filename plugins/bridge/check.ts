@@ -15,14 +15,14 @@ import { observe, type Observed } from "./observe.ts";
 import { missingRules } from "./rules.ts";
 
 /** Throws a CniError that names every difference. */
-export async function check(request: AttachmentRequest<BridgeConf>, host: Host): Promise<void> {
+export function check(request: AttachmentRequest<BridgeConf>, host: Host): void {
   const { conf } = request;
   const netns = openContainer(request.netns, host);
   try {
     let ipam: CniError | undefined;
     if (conf.ipam !== undefined) {
       try {
-        await delegateVerb(request, host, "CHECK", conf.ipam, request.source);
+        delegateVerb(request, host, "CHECK", conf.ipam, request.source);
       } catch (error) {
         ipam = toCniError(error, host);
       }

@@ -15,13 +15,13 @@ import { removeRules } from "./rules.ts";
 type Del = AttachmentRequest<BridgeConf>;
 
 /** Takes an attachment back. Returns when its link is gone; needs neither the netns nor what ADD reported. */
-export async function del(request: Del, host: Host): Promise<void> {
+export function del(request: Del, host: Host): void {
   const { conf } = request;
   const faults = new Faults(host);
   faults.attempt(() => removeLink(request, host));
   faults.attempt(() => removeRules(host, request));
   const { ipam } = conf;
-  if (ipam !== undefined) await faults.attemptAsync(() => delegateVerb(request, host, "DEL", ipam, request.source));
+  if (ipam !== undefined) faults.attempt(() => delegateVerb(request, host, "DEL", ipam, request.source));
   faults.end();
 }
 

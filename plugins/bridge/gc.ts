@@ -17,7 +17,7 @@ import { removeStaleRules } from "./rules.ts";
 type Gc = GcRequest<BridgeConf>;
 
 /** Deletes the links of attachments that are not valid, then has the IPAM plugin free what none of the valid holds. */
-export async function gc(request: Gc, host: Host): Promise<void> {
+export function gc(request: Gc, host: Host): void {
   const { ipam } = request.conf;
   const faults = new Faults(host);
   // Where the links could not be read, no port is taken for gone.
@@ -26,7 +26,7 @@ export async function gc(request: Gc, host: Host): Promise<void> {
     remaining = removeStale(request, host);
   });
   removeStaleRules(host, request, remaining, faults);
-  if (ipam !== undefined) await faults.attemptAsync(() => delegateVerb(request, host, "GC", ipam, request.source));
+  if (ipam !== undefined) faults.attempt(() => delegateVerb(request, host, "GC", ipam, request.source));
   faults.end();
 }
 

@@ -11,11 +11,11 @@ import { checkRulesPossible } from "./rules.ts";
  * Throws a CniError (50) where a link of the bridge's name is no bridge, or packet filter rules that are asked for could
  * not be made, else what the IPAM plugin throws.
  */
-export async function status(request: Request<BridgeConf>, host: Host): Promise<void> {
+export function status(request: Request<BridgeConf>, host: Host): void {
   const { bridge, ipam, ipMasq, macSpoofCheck } = request.conf;
   if (!isShownAsBridge(host, bridge)) refuseForeignLink(host, bridge);
   if (ipMasq || macSpoofCheck) checkRulesPossible(host, request.conf);
-  if (ipam !== undefined) await delegateVerb(request, host, "STATUS", ipam, request.source);
+  if (ipam !== undefined) delegateVerb(request, host, "STATUS", ipam, request.source);
 }
 
 /**

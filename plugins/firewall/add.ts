@@ -9,7 +9,7 @@ import { removeAddresses } from "./remove.ts";
 import { wishOf } from "./wish.ts";
 
 /** Lets the addresses of the result before it pass, and passes that on. Without addresses it looks at nothing. */
-export async function add(request: AttachmentRequest<FirewallConf>, host: Host): Promise<Result> {
+export function add(request: AttachmentRequest<FirewallConf>, host: Host): Result {
   const { before, ...wish } = wishOf(request, host);
   if (wish.addresses.length === 0) return before;
   const backend = chooseBackend(request.conf, host);
@@ -18,7 +18,7 @@ export async function add(request: AttachmentRequest<FirewallConf>, host: Host):
   try {
     ensureRules(host, backend, wish);
   } catch (error) {
-    await undo.run(host);
+    undo.run(host);
     throw error;
   }
   return before;

@@ -9,16 +9,16 @@ import { delegateConfig, generate, readSubnetEnv } from "./generate.ts";
 import { look, save, savedMode } from "./saved.ts";
 
 /** Generates the delegate's configuration, keeps it for DEL, and has the delegate do the work. */
-export async function add(request: AttachmentRequest<FlannelConf>, host: Host): Promise<Result> {
+export function add(request: AttachmentRequest<FlannelConf>, host: Host): Result {
   const { conf, network, attachment } = request;
   const delegate = generate(conf, network, readSubnetEnv(conf.subnetFile, host));
   const before = look(conf.dataDir, attachment, host);
   const config = delegateConfig(delegate);
   const path = save(conf.dataDir, attachment, config.tree, host, before);
   try {
-    return await delegateAdd(request, host, delegate.type, config);
+    return delegateAdd(request, host, delegate.type, config);
   } catch (error) {
-    await takeBack(request, host, delegate.type, config, path, before.file?.text);
+    takeBack(request, host, delegate.type, config, path, before.file?.text);
     throw inContext(error, "failed to delegate add", host);
   }
 }
@@ -27,18 +27,20 @@ export async function add(request: AttachmentRequest<FlannelConf>, host: Host): 
  * After a delegate's failed ADD. An attachment that was added before and never deleted is left as it was, its saved
  * configuration too; any other is deleted, and the configuration is kept for the runtime's DEL only where that failed.
  */
-async function takeBack(
+function takeBack(
   request: AttachmentRequest<FlannelConf>,
   host: Host,
   type: string,
   config: ConfigSource,
   path: string,
   before: string | undefined,
-): Promise<void> {
+): void {
   try {
-    if (before !== undefined) return host.files.replace(path, before, savedMode);
-    await delegateVerb(request, host, "DEL", type, config);
-    host.files.remove(path);
+    if (before !== undefined) host.files.replace(path, before, savedMode);
+    else {
+      delegateVerb(request, host, "DEL", type, config);
+      host.files.remove(path);
+    }
   } catch (failure) {
     host.log(`flannel: undo: ${(failure as Error).message}`);
   }

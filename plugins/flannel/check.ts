@@ -9,7 +9,7 @@ import { generate, readSubnetEnv } from "./generate.ts";
 import { findSaved } from "./saved.ts";
 
 /** Has the delegate check, with the configuration of ADD, today's version and the result that the runtime holds. */
-export async function check(request: AttachmentRequest<FlannelConf>, host: Host): Promise<void> {
+export function check(request: AttachmentRequest<FlannelConf>, host: Host): void {
   const { conf, network, attachment } = request;
   const saved = findSaved(conf.dataDir, attachment, host);
   const { type, fields } =
@@ -21,7 +21,7 @@ export async function check(request: AttachmentRequest<FlannelConf>, host: Host)
     ...(prevResult === undefined ? {} : { prevResult: plainJson(prevResult) }),
   });
   try {
-    await delegateVerb(request, host, "CHECK", type, config);
+    delegateVerb(request, host, "CHECK", type, config);
   } catch (error) {
     throw inContext(error, "failed to delegate check", host);
   }

@@ -10,7 +10,7 @@ import { findSaved } from "./saved.ts";
  * Has the delegate take back what ADD made, with the configuration of then, and forgets that only when it has. Without a
  * saved configuration it makes one as good as it can: the delegate finds by name what there may be.
  */
-export async function del(request: AttachmentRequest<FlannelConf>, host: Host): Promise<void> {
+export function del(request: AttachmentRequest<FlannelConf>, host: Host): void {
   const { conf, network, attachment } = request;
   const saved = findSaved(conf.dataDir, attachment, host);
   if (saved !== undefined && saved.text === undefined)
@@ -18,7 +18,7 @@ export async function del(request: AttachmentRequest<FlannelConf>, host: Host): 
   const delegate = saved?.text === undefined ? generateBestEffort(conf, network, host) : saved;
   const config = saved?.text === undefined ? delegateConfig(delegate) : saved.config;
   try {
-    await delegateVerb(request, host, "DEL", delegate.type, config);
+    delegateVerb(request, host, "DEL", delegate.type, config);
   } catch (error) {
     throw inContext(error, "failed to delegate delete", host);
   }

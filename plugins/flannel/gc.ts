@@ -16,21 +16,20 @@ const usualIfName = "eth0";
  * Deletes the attachments whose saved configuration names this network and which are not valid, then has the delegate
  * collect what is left: its own state without a saved configuration.
  */
-export async function gc(request: GcRequest<FlannelConf>, host: Host): Promise<void> {
+export function gc(request: GcRequest<FlannelConf>, host: Host): void {
   const { conf, network, valid } = request;
   const faults = new Faults(host);
   for (const file of listSaved(conf.dataDir, host)) {
     if (file.text === undefined)
       host.log(`flannel: ${file.path} is no delegate configuration; only its DEL removes it`);
-    else if (file.fields.name === network && !isValid(file, valid))
-      await faults.attemptAsync(() => delStale(request, file, host));
+    else if (file.fields.name === network && !isValid(file, valid)) faults.attempt(() => delStale(request, file, host));
   }
-  await faults.attemptAsync(async () => {
+  faults.attempt(() => {
     const delegate = generateBestEffort(conf, network, host);
     const attachments = valid.map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }));
     const keys = Object.fromEntries(validAttachmentsKeys.map((key) => [key, attachments]));
     try {
-      await delegateVerb(request, host, "GC", delegate.type, composeConfig({ ...delegate.fields, ...keys }));
+      delegateVerb(request, host, "GC", delegate.type, composeConfig({ ...delegate.fields, ...keys }));
     } catch (error) {
       throw inContext(error, "failed to delegate gc", host);
     }
@@ -42,10 +41,10 @@ export async function gc(request: GcRequest<FlannelConf>, host: Host): Promise<v
 const isValid = ({ containerId, ifName }: Saved, valid: GcRequest<FlannelConf>["valid"]): boolean =>
   valid.some((each) => each.containerId === containerId && (ifName ?? each.ifName) === each.ifName);
 
-async function delStale(request: GcRequest<FlannelConf>, file: Saved, host: Host): Promise<void> {
+function delStale(request: GcRequest<FlannelConf>, file: Saved, host: Host): void {
   const { containerId, ifName = usualIfName } = file;
   try {
-    await delegateVerb(request, host, "DEL", file.type, file.config, { containerId, ifName, netns: "" });
+    delegateVerb(request, host, "DEL", file.type, file.config, { containerId, ifName, netns: "" });
   } catch (error) {
     throw inContext(error, `failed to delegate delete of ${containerId} ${ifName}`, host);
   }

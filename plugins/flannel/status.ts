@@ -8,10 +8,10 @@ import { delegateConfig, generate, readSubnetEnv, type DelegateConf } from "./ge
 import { listSaved } from "./saved.ts";
 
 /** flanneld has given this node a subnet, and the delegate that ADD would use can serve. */
-export async function status(request: Request<FlannelConf>, host: Host): Promise<void> {
+export function status(request: Request<FlannelConf>, host: Host): void {
   const delegate = delegateOf(request, host);
   try {
-    await delegateVerb(request, host, "STATUS", delegate.type, delegateConfig(delegate));
+    delegateVerb(request, host, "STATUS", delegate.type, delegateConfig(delegate));
   } catch (error) {
     throw inContext(error, "failed to delegate status", host);
   }

@@ -16,7 +16,7 @@ import { whoseTests } from "./own.ts";
 import { removeRules } from "./remove.ts";
 
 /** Maps the ports to the addresses of the result before it, which it passes on. Without mappings it looks at nothing. */
-export async function add(request: AttachmentRequest<PortmapConf>, host: Host): Promise<Result> {
+export function add(request: AttachmentRequest<PortmapConf>, host: Host): Result {
   const { conf, network, attachment } = request;
   const before = request.prevResult();
   if (before === undefined)
@@ -37,7 +37,7 @@ export async function add(request: AttachmentRequest<PortmapConf>, host: Host): 
     backend.ensure({ conf, ...owner, addresses }, new Judge(host, conf), host);
     if (conf.snat && addresses[4] !== undefined) allowLocalnet(host, addresses[4].ip);
   } catch (error) {
-    await undo.run(host);
+    undo.run(host);
     throw error;
   }
   forgetFlows(host, familiesOf(addresses), conf.mappings);

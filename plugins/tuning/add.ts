@@ -24,7 +24,7 @@ interface Places {
 }
 
 /** Tunes the container, and passes on what the plugins before made, with the MAC and the MTUs there are now. */
-export async function add(request: Add, host: Host): Promise<Result> {
+export function add(request: Add, host: Host): Result {
   const { conf, attachment } = request;
   const settings = settingsOf(conf.sysctls, attachment.ifName);
   refuseForbidden(conf.sysctls.keys(), host);
@@ -46,7 +46,7 @@ export async function add(request: Add, host: Host): Promise<Result> {
     open.push(node);
     return tuneLink(request, host, { node, pod }, before, undo);
   } catch (error) {
-    await undo.run(host);
+    undo.run(host);
     throw error;
   } finally {
     for (const each of open) each.close();
