@@ -180,9 +180,12 @@ export function plainJson(json: Json): PlainJson {
 export function sortedTree(value: PlainJson): Json {
   if (typeof value === "number") return Number.isFinite(value) ? new JsonNumber(`${value}`) : null;
   if (typeof value !== "object" || value === null) return value;
-  if (isList(value)) return value.map(sortedTree);
-  const keys = Object.keys(value).sort();
   const values: Json[] = [];
+  if (isList(value)) {
+    for (let at = 0; at < value.length; at++) values.push(sortedTree(value[at] ?? null));
+    return values;
+  }
+  const keys = Object.keys(value).sort();
   for (let at = 0; at < keys.length; at++) values.push(sortedTree(value[keys[at] as string] ?? null));
   return new JsonObject(keys, values);
 }
@@ -201,11 +204,14 @@ export function writeJson(json: Json): string {
   if (typeof json === "string") return quoted(json);
   if (typeof json !== "object" || json === null) return `${json}`;
   if (json instanceof JsonNumber) return json.text;
-  if (isList(json)) return `[${json.map(writeJson).join(",")}]`;
+  let text = "";
+  if (isList(json)) {
+    for (let at = 0; at < json.length; at++) text += `,${writeJson(json[at] as Json)}`;
+    return `[${text.slice(1)}]`;
+  }
   const { keys, values } = json;
   // One look at all of them, since hardly any key is anything but letters.
   const arePlain = isPlain(keys.join());
-  let text = "";
   for (let at = 0; at < keys.length; at++) {
     const key = keys[at] as string;
     text += (arePlain ? `,"${key}":` : `,${quoted(key)}:`) + writeJson(values[at] as Json);

@@ -19,15 +19,13 @@ export function sourceOf(bytes: Uint8Array): Source {
 
 /** The text between two places; names are ASCII but for whatever somebody else chose to call a link. */
 export function textIn(bytes: Uint8Array, at: number, end: number): string {
-  const part = bytes.subarray(at, end);
-  if (end - at > atOnce) return utf8Text(part);
-  const text = String.fromCharCode.apply(null, part as unknown as number[]);
-  return beyondAscii.test(text) ? utf8Text(part) : text;
+  const part = bytes.subarray(at, end) as unknown as Uint8Array & number[];
+  if (end - at > atOnce || Math.max.apply(null, part) > 0x7f) return utf8Text(part);
+  return String.fromCharCode.apply(null, part);
 }
 
 /** So many characters are made in one go; no name is as long. */
 const atOnce = 4096;
-const beyondAscii = /[\u0080-\u00ff]/;
 
 /** As many bytes hold a whole word, wherever they begin. */
 const holdsWord = 7;

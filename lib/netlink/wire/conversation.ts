@@ -91,9 +91,11 @@ export function parseFrames(datagram: Uint8Array, content = true): Frame[] {
   return frames;
 }
 
+/** Every request is sent before the next is written, in whatever conversation: one buffer is enough, and there from the start. */
+const writer = new Writer();
+
 export class Conversation {
   readonly #socket: NetlinkSocket;
-  readonly #writer = new Writer();
   #sequence = 0;
 
   constructor(socket: NetlinkSocket) {
@@ -254,9 +256,8 @@ export class Conversation {
     }
   }
 
-  /** `acked`: of the changes the only one that asks for an ack. The bytes are valid until the next request. */
+  /** `acked`: of the changes the only one that asks for an ack. The bytes are valid until the next request, of any. */
   #compose(requests: readonly Request[], acked: number): Uint8Array {
-    const writer = this.#writer;
     writer.clear();
     for (let at = 0; at < requests.length; at++) {
       const request = requests[at] as Request;
