@@ -235,11 +235,11 @@ function decodeValue(schema: Schema, json: Json, parent: string, name: string, o
     case "array": {
       if (!Array.isArray(json)) throw wrongType(pathOf(parent, name), schema, json);
       const { items } = schema;
-      return json.map((item: Json, at) =>
-        items === undefined
-          ? plainJson(item)
-          : decodeValue(items, item ?? zero(items), parent, `${name}[${at}]`, onFault),
-      );
+      if (items === undefined) return json.map(plainJson);
+      const values: unknown[] = [];
+      for (let at = 0; at < json.length; at++)
+        values.push(decodeValue(items, (json[at] as Json) ?? zero(items), parent, `${name}[${at}]`, onFault));
+      return values;
     }
     case "object":
       if (!(json instanceof JsonObject)) throw wrongType(pathOf(parent, name), schema, json);
