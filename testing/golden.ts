@@ -66,6 +66,9 @@ export function requestBytes(...requests: Request[]): Uint8Array {
   return bytes;
 }
 
+/** The same without the netlink header: as the kernel would answer it. */
+export const payloadOf = (request: Request): Uint8Array => requestBytes(request).subarray(16);
+
 /** The payloads in a datagram given as hex. */
 export const payloadsOf = (lines: readonly string[]): Uint8Array[] =>
   parseFrames(hex(...lines)).map(({ payload }) => payload);

@@ -1,13 +1,13 @@
 // Rules as data and as expressions, over all that can be said; and bytes of which anything may come.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { payloadOf } from "../../../testing/golden.ts";
 import { daddr, dnat, dport, not, rule, saddr } from "../../../testing/nft.ts";
 import { localMac } from "../../ip/mac.ts";
 import type { Family } from "../../ip/ip.ts";
 import { bitsOf } from "../../ip/ip.ts";
 import { maskPrefix, type Prefix } from "../../ip/prefix.ts";
 import { WireError } from "../wire/attrs.ts";
-import { Writer } from "../wire/bytes.ts";
 import { decodeChain } from "./chain.ts";
 import type { Expr } from "./expr.ts";
 import type { Match } from "./match.ts";
@@ -81,13 +81,9 @@ const rules: fc.Arbitrary<{ family: Family; said: Rule }> = fc.constantFrom<Fami
 
 /** The bytes of a rule, as its own message's attributes. */
 function bytesOf(exprs: readonly Expr[], family: NftFamily, comment?: string): Uint8Array {
-  const writer = new Writer();
-  const { header, attrs } = addRule({ family, table: "t", chain: "c" }, { exprs, comment });
-  for (const word of header) writer.u32(word);
-  attrs?.(writer);
+  const asked = payloadOf(addRule({ family, table: "t", chain: "c" }, { exprs, comment }));
   // NFTA_RULE_HANDLE, which the kernel adds.
-  writer.put(Uint8Array.of(12, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 7));
-  return writer.bytes().slice();
+  return Uint8Array.of(...asked, 12, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 7);
 }
 
 describe("for any rule", () => {

@@ -1,12 +1,11 @@
 // Requests acked, and a dump received, by a socket of ours in a netns of its own; `ip -d addr` showed the same.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { goldenRequest, hex, payloadsOf } from "../../../testing/golden.ts";
+import { goldenRequest, hex, payloadOf, payloadsOf } from "../../../testing/golden.ts";
 import { ip, prefix } from "../../../testing/runtime.ts";
 import { bitsOf, type Family } from "../../ip/ip.ts";
 import { lastOf, type Prefix } from "../../ip/prefix.ts";
 import { WireError } from "../wire/attrs.ts";
-import { Writer } from "../wire/bytes.ts";
 import { addAddr, decodeAddr, delAddr, listAddrs } from "./addr.ts";
 
 describe("requests", () => {
@@ -150,11 +149,8 @@ const anyPrefix = fc.constantFrom<Family>(4, 6).chain((family) =>
 test("what is asked for is what an answer of these bytes means, for every address", () => {
   fc.assert(
     fc.property(anyPrefix, fc.integer({ min: 1, max: 2 ** 31 - 1 }), fc.boolean(), (wanted: Prefix, ifIndex, noDad) => {
-      const writer = new Writer();
       const request = addAddr(ifIndex, wanted, { noDad });
-      for (const word of request.header) writer.u32(word);
-      request.attrs?.(writer);
-      const bytes = writer.bytes();
+      const bytes = payloadOf(request);
       expect(decodeAddr(bytes)).toEqual({ ifIndex, prefix: wanted, scope: 0, tentative: false, dadFailed: false });
       const broadcast = wanted.ip.family === 4 && wanted.length < 31 ? lastOf(wanted) : undefined;
       expect(request.set?.decode(bytes, 8)).toEqual({

@@ -1,7 +1,7 @@
 // Addresses of links: RTM_NEWADDR and its kin with struct ifaddrmsg and the attributes of linux/if_addr.h.
 import { formatPrefix, lastOf, type Prefix } from "../../ip/prefix.ts";
 import { ipFromBytes, type Family } from "../../ip/ip.ts";
-import { attrSet, WireError } from "../wire/attrs.ts";
+import { attrSet, WireError, type Infer } from "../wire/attrs.ts";
 import { sourceOf } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
 import { i32, ip, span, u32 } from "../wire/kinds.ts";
@@ -67,13 +67,12 @@ export function addAddr(
     type: RTM_NEWADDR,
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: ifaddrmsg(addressFamily(prefix.ip.family), prefix.length, ifIndex),
-    attrs: (writer) =>
-      addrAttrs.encode(writer, {
-        address: prefix.ip,
-        local: prefix.ip,
-        broadcast: v4 && prefix.length < 31 ? lastOf(prefix) : undefined,
-        flags: !v4 && noDad ? IFA_F_NODAD : undefined,
-      }),
+    attrs: {
+      address: prefix.ip,
+      local: prefix.ip,
+      broadcast: v4 && prefix.length < 31 ? lastOf(prefix) : undefined,
+      flags: !v4 && noDad ? IFA_F_NODAD : undefined,
+    } satisfies Infer<typeof addrAttrs>,
     set: addrAttrs,
   };
 }
@@ -85,7 +84,7 @@ export function delAddr(ifIndex: number, prefix: Prefix): Request {
     type: RTM_DELADDR,
     flags: NLM_F_ACK,
     header: ifaddrmsg(addressFamily(prefix.ip.family), prefix.length, ifIndex),
-    attrs: (writer) => addrAttrs.encode(writer, { address: prefix.ip, local: prefix.ip }),
+    attrs: { address: prefix.ip, local: prefix.ip } satisfies Infer<typeof addrAttrs>,
     set: addrAttrs,
   };
 }
@@ -100,7 +99,7 @@ export function listAddrs(ifIndex: number, netnsId?: number): Request {
     type: RTM_GETADDR,
     flags: NLM_F_DUMP,
     header: ifaddrmsg(0, 0, ifIndex),
-    attrs: (writer) => addrAttrs.encode(writer, { targetNetnsId: netnsId }),
+    attrs: { targetNetnsId: netnsId } satisfies Infer<typeof addrAttrs>,
     set: addrAttrs,
   };
 }

@@ -1,7 +1,7 @@
 // Links: what RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK and RTM_GETLINK of linux/rtnetlink.h say, with the attributes of
 // linux/if_link.h that we use, for the kinds bridge, veth and ifb.
 import type { Mac } from "../../ip/mac.ts";
-import { attrSet, WireError, type AttrSet, type Table, type Values } from "../wire/attrs.ts";
+import { attrSet, WireError, type AttrSet, type Infer, type Table, type Values } from "../wire/attrs.ts";
 import { sourceOf } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
 import { cstring, i32, mac, nest, span, u16, u8, u32, type Span } from "../wire/kinds.ts";
@@ -203,11 +203,10 @@ export function getLink(which: string | number): Request {
     type: RTM_GETLINK,
     flags: 0,
     header: ifinfomsg(0, typeof which === "number" ? which : 0, 0, 0),
-    attrs: (writer) =>
-      linkAttrs.encode(writer, {
-        name: typeof which === "string" ? which : undefined,
-        extMask: RTEXT_FILTER_SKIP_STATS,
-      }),
+    attrs: {
+      name: typeof which === "string" ? which : undefined,
+      extMask: RTEXT_FILTER_SKIP_STATS,
+    } satisfies Infer<typeof linkAttrs>,
     set: linkAttrs,
   };
 }
@@ -219,7 +218,7 @@ export function listLinks(dumpFlag: number): Request {
     type: RTM_GETLINK,
     flags: dumpFlag,
     header: ifinfomsg(0, 0, 0, 0),
-    attrs: (writer) => linkAttrs.encode(writer, { extMask: RTEXT_FILTER_SKIP_STATS }),
+    attrs: { extMask: RTEXT_FILTER_SKIP_STATS } satisfies Infer<typeof linkAttrs>,
     set: linkAttrs,
   };
 }
@@ -239,13 +238,12 @@ export function addBridge({ name, mac, mtu, vlanFiltering }: NewBridge): Request
     type: RTM_NEWLINK,
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: ifinfomsg(0, 0, 0, 0),
-    attrs: (writer) =>
-      setAttrs.encode(writer, {
-        mac,
-        name,
-        mtu,
-        info: { kind: "bridge", data: vlanFiltering === true ? { vlanFiltering: 1 } : undefined },
-      }),
+    attrs: {
+      mac,
+      name,
+      mtu,
+      info: { kind: "bridge", data: vlanFiltering === true ? { vlanFiltering: 1 } : undefined },
+    } satisfies Infer<typeof setAttrs>,
     set: setAttrs,
   };
 }
@@ -274,15 +272,14 @@ export function addVeth({ name, mac, mtu, txQueueLength, masterIfIndex, up = fal
     type: RTM_NEWLINK,
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: ifinfomsg(0, 0, up ? IFF_UP : 0, up ? IFF_UP : 0),
-    attrs: (writer) =>
-      newVethAttrs.encode(writer, {
-        mac,
-        name,
-        mtu,
-        master: masterIfIndex,
-        txQueueLength,
-        info: { kind: "veth", data: { peer: { ...peer } } },
-      }),
+    attrs: {
+      mac,
+      name,
+      mtu,
+      master: masterIfIndex,
+      txQueueLength,
+      info: { kind: "veth", data: { peer } },
+    } satisfies Infer<typeof newVethAttrs>,
     set: newVethAttrs,
   };
 }
@@ -298,7 +295,7 @@ export function addIfb({ name, mac, mtu, txQueueLength, up = false }: NewIfb): R
     type: RTM_NEWLINK,
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: ifinfomsg(0, 0, up ? IFF_UP : 0, up ? IFF_UP : 0),
-    attrs: (writer) => linkAttrs.encode(writer, { mac, name, mtu, txQueueLength, info: { kind: "ifb" } }),
+    attrs: { mac, name, mtu, txQueueLength, info: { kind: "ifb" } } satisfies Infer<typeof linkAttrs>,
     set: linkAttrs,
   };
 }
@@ -340,18 +337,17 @@ export function setLink(which: string | number, change: LinkChange): Request {
     type: RTM_NEWLINK,
     flags: NLM_F_ACK,
     header: ifinfomsg(0, typeof which === "number" ? which : 0, flags, mask),
-    attrs: (writer) =>
-      setAttrs.encode(writer, {
-        name: typeof which === "string" ? which : undefined,
-        mac,
-        mtu,
-        txQueueLength,
-        master: masterIfIndex,
-        alias,
-        group,
-        info,
-        families,
-      }),
+    attrs: {
+      name: typeof which === "string" ? which : undefined,
+      mac,
+      mtu,
+      txQueueLength,
+      master: masterIfIndex,
+      alias,
+      group,
+      info,
+      families,
+    } satisfies Infer<typeof setAttrs>,
     set: setAttrs,
   };
 }
@@ -363,7 +359,7 @@ export function delLink(which: string | number): Request {
     type: RTM_DELLINK,
     flags: NLM_F_ACK,
     header: ifinfomsg(0, typeof which === "number" ? which : 0, 0, 0),
-    attrs: (writer) => linkAttrs.encode(writer, typeof which === "string" ? { name: which } : {}),
+    attrs: { name: typeof which === "string" ? which : undefined } satisfies Infer<typeof linkAttrs>,
     set: linkAttrs,
   };
 }
@@ -375,7 +371,7 @@ export function delGroup(group: number): Request {
     type: RTM_DELLINK,
     flags: NLM_F_ACK,
     header: ifinfomsg(0, 0, 0, 0),
-    attrs: (writer) => linkAttrs.encode(writer, { group }),
+    attrs: { group } satisfies Infer<typeof linkAttrs>,
     set: linkAttrs,
   };
 }

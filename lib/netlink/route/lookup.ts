@@ -1,6 +1,6 @@
 // Where a packet to an address would go: RTM_GETROUTE for one address, as `ip route get` asks.
 import { bitsOf, formatIp, ipFromBytes, type Ip } from "../../ip/ip.ts";
-import { attrSet, WireError } from "../wire/attrs.ts";
+import { attrSet, WireError, type Infer } from "../wire/attrs.ts";
 import { sourceOf } from "../wire/bytes.ts";
 import type { Request } from "../wire/conversation.ts";
 import { blob, ip, u32 } from "../wire/kinds.ts";
@@ -30,7 +30,7 @@ export function lookUpRoute(address: Ip): Request {
     type: RTM_GETROUTE,
     flags: 0,
     header: rtmsg({ family: addressFamily(family), dstLength: bitsOf(family) }),
-    attrs: (writer) => lookupAttrs.encode(writer, { dst: address }),
+    attrs: { dst: address } satisfies Infer<typeof lookupAttrs>,
     set: lookupAttrs,
   };
 }

@@ -1,6 +1,6 @@
 // What a bridge tells one of its ports: hairpin, isolation, VLANs. Messages of family AF_BRIDGE; IFLA_PROTINFO with
 // IFLA_BRPORT_* of linux/if_link.h, IFLA_AF_SPEC with IFLA_BRIDGE_* of linux/if_bridge.h.
-import { attrSet, WireError } from "../wire/attrs.ts";
+import { attrSet, WireError, type Infer } from "../wire/attrs.ts";
 import { sourceOf } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
 import { many, nest, u16, u32 } from "../wire/kinds.ts";
@@ -44,8 +44,9 @@ export function setPort(ifIndex: number, port: { readonly hairpin?: boolean; rea
     type: RTM_SETLINK,
     flags: NLM_F_ACK,
     header: header(ifIndex),
-    attrs: (writer) =>
-      portLinkAttrs.encode(writer, { protinfo: { hairpin: flag(port.hairpin), isolated: flag(port.isolated) } }),
+    attrs: { protinfo: { hairpin: flag(port.hairpin), isolated: flag(port.isolated) } } satisfies Infer<
+      typeof portLinkAttrs
+    >,
     set: portLinkAttrs,
   };
 }
@@ -84,8 +85,9 @@ function vlanRequest(verb: "add" | "del", ifIndex: number, vlans: readonly PortV
     type: verb === "add" ? RTM_SETLINK : RTM_DELLINK,
     flags: NLM_F_ACK,
     header: header(ifIndex),
-    attrs: (writer) =>
-      portLinkAttrs.encode(writer, { spec: { flags: BRIDGE_FLAGS_MASTER, vlans: vlans.flatMap(vlanInfos) } }),
+    attrs: { spec: { flags: BRIDGE_FLAGS_MASTER, vlans: vlans.flatMap(vlanInfos) } } satisfies Infer<
+      typeof portLinkAttrs
+    >,
     set: portLinkAttrs,
   };
 }
@@ -102,7 +104,7 @@ export function listVlans(): Request {
     type: RTM_GETLINK,
     flags: NLM_F_DUMP,
     header: header(0),
-    attrs: (writer) => portLinkAttrs.encode(writer, { extMask: RTEXT_FILTER_BRVLAN_COMPRESSED }),
+    attrs: { extMask: RTEXT_FILTER_BRVLAN_COMPRESSED } satisfies Infer<typeof portLinkAttrs>,
     set: portLinkAttrs,
   };
 }

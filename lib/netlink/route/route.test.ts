@@ -1,12 +1,11 @@
 // Requests acked, and dumps received, by a socket of ours in a netns of its own; `ip -d route` showed the same.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { goldenRequest, hex, payloadsOf } from "../../../testing/golden.ts";
+import { goldenRequest, hex, payloadOf, payloadsOf } from "../../../testing/golden.ts";
 import { ip, prefix } from "../../../testing/runtime.ts";
 import type { Family } from "../../ip/ip.ts";
 import { maskPrefix } from "../../ip/prefix.ts";
 import { WireError } from "../wire/attrs.ts";
-import { Writer } from "../wire/bytes.ts";
 import { addRoute, decodeRoute, listRoutes } from "./route.ts";
 
 describe("requests", () => {
@@ -280,11 +279,7 @@ test("what is asked for is what an answer of these bytes means, for every route"
   });
   fc.assert(
     fc.property(route, (wanted) => {
-      const writer = new Writer();
-      const request = addRoute(wanted);
-      for (const word of request.header) writer.u32(word);
-      request.attrs?.(writer);
-      expect(decodeRoute(writer.bytes(), wanted.dst.ip.family)).toEqual({
+      expect(decodeRoute(payloadOf(addRoute(wanted)), wanted.dst.ip.family)).toEqual({
         ...wanted,
         priority: wanted.priority ?? 0,
         table: wanted.table ?? 254,

@@ -1,7 +1,7 @@
 // Routes: RTM_NEWROUTE and its kin with struct rtmsg and the attributes of linux/rtnetlink.h.
 import { formatIp, ipFromBytes, type Family, type Ip } from "../../ip/ip.ts";
 import { formatPrefix, type Prefix } from "../../ip/prefix.ts";
-import { attrSet, WireError } from "../wire/attrs.ts";
+import { attrSet, WireError, type Infer } from "../wire/attrs.ts";
 import { sourceOf } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
 import { blob, ip, nest, u32 } from "../wire/kinds.ts";
@@ -131,15 +131,14 @@ export function addRoute(route: NewRoute): Request {
       type: RTN_UNICAST,
       flags: onlink ? RTNH_F_ONLINK : 0,
     }),
-    attrs: (writer) =>
-      routeAttrs.encode(writer, {
-        dst: dst.length === 0 ? undefined : dst.ip,
-        oif: ifIndex,
-        gateway: gw,
-        priority,
-        metrics,
-        table: table < 256 ? undefined : table,
-      }),
+    attrs: {
+      dst: dst.length === 0 ? undefined : dst.ip,
+      oif: ifIndex,
+      gateway: gw,
+      priority,
+      metrics,
+      table: table < 256 ? undefined : table,
+    } satisfies Infer<typeof routeAttrs>,
     set: routeAttrs,
   };
 }

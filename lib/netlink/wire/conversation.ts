@@ -2,7 +2,7 @@
 // linux/netlink.h: u32 length, u16 type, u16 flags, u32 sequence, u32 port. Knows no protocol on top.
 import { isErrno, withoutStack, type ErrnoName } from "../../host/errno.ts";
 import type { NetlinkSocket } from "../../host/host.ts";
-import { attrSet, WireError, type AttrSet, type Table } from "./attrs.ts";
+import { attrSet, WireError, type AttrSet, type Table, type Values } from "./attrs.ts";
 import { sourceOf, Writer } from "./bytes.ts";
 import { NetlinkError } from "./error.ts";
 import { cstring, u32 } from "./kinds.ts";
@@ -40,9 +40,9 @@ export interface Request {
   readonly flags: number;
   /** The family header, in words of the host's byte order. */
   readonly header: readonly number[];
-  /** The attributes after it. */
-  readonly attrs?: (writer: Writer) => void;
-  /** Their table, which gives an attribute in an error its name. */
+  /** The attributes after it, under their names in `set`; or what writes them, where they are made late. */
+  readonly attrs?: Values<Table> | ((writer: Writer) => void);
+  /** Their table, which gives an attribute in an error its name, too. */
   readonly set?: AttrSet<Table>;
 }
 
@@ -263,7 +263,9 @@ export class Conversation {
       const request = requests[at] as Request;
       const flags = at === acked ? request.flags : request.flags & ~NLM_F_ACK;
       const from = writer.message(request.type | ((NLM_F_REQUEST | flags) << 16), ++this.#sequence, request.header);
-      request.attrs?.(writer);
+      const { attrs } = request;
+      if (typeof attrs === "function") attrs(writer);
+      else if (attrs !== undefined) request.set?.encode(writer, attrs);
       writer.setU32(from, writer.length - from);
     }
     return writer.bytes();
