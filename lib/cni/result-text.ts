@@ -15,13 +15,13 @@ const indents = ["\n", "\n    ", "\n        ", "\n            ", "\n            
 
 /** An object whose members stand one deeper than it does. */
 function object(depth: 0 | 1 | 2 | 3, members: readonly Member[]): string {
-  const indent = indents[depth + 1];
+  const before = `,${indents[depth + 1]}`;
   let text = "";
   for (let at = 0; at < members.length; at++) {
     const member = members[at];
-    if (member) text += `${text === "" ? "{" : ","}${indent}${member}`;
+    if (member) text += before + member;
   }
-  return text === "" ? "{}" : `${text}${indents[depth]}}`;
+  return text === "" ? "{}" : `{${text.slice(1)}${indents[depth]}}`;
 }
 
 /** A member that is a list; not there without items. */

@@ -84,21 +84,22 @@ const ofLink = (ifIndex: number, addrs: readonly Addr[]): Addr[] => addrs.filter
 export const openRoute = (host: Host, netns?: Netns): RouteSocket => new OpenRoute(host, netns);
 
 // Classes, for their methods are there when a process starts: an object of functions would be made anew for each socket.
+// Their members are private to TypeScript alone: where they begin with #, the engine has more to do for each object.
 
 class OpenRoute implements RouteSocket {
   readonly link: Links;
   readonly addr: Addrs;
   readonly route: Routes;
   readonly vlan: Vlans;
-  readonly #host: Host;
-  readonly #netns: Netns | undefined;
-  readonly #conversation: Conversation;
+  private readonly host: Host;
+  private readonly netns: Netns | undefined;
+  private readonly conversation: Conversation;
 
   constructor(host: Host, netns: Netns | undefined) {
     const conversation = new Conversation(host.netlink(NETLINK_ROUTE, netns));
-    this.#host = host;
-    this.#netns = netns;
-    this.#conversation = conversation;
+    this.host = host;
+    this.netns = netns;
+    this.conversation = conversation;
     this.link = new Links(conversation);
     this.addr = new Addrs(conversation);
     this.route = new Routes(conversation);
@@ -106,30 +107,30 @@ class OpenRoute implements RouteSocket {
   }
 
   change(...requests: readonly Request[]): void {
-    if (requests.length > 0) this.#conversation.exchange(requests);
+    if (requests.length > 0) this.conversation.exchange(requests);
   }
 
   attempt(...requests: readonly Request[]): NetlinkError[] {
-    return requests.length > 0 ? this.#conversation.attempt(requests) : [];
+    return requests.length > 0 ? this.conversation.attempt(requests) : [];
   }
 
   waitForLink(ifIndex: number, done: (link: Link) => boolean, timeoutMs: number): Link | undefined {
     const isDone = (link: Link | undefined) => link === undefined || done(link);
-    return this.#watch(RTNLGRP_LINK, () => this.link.get(ifIndex), isDone, timeoutMs);
+    return this.watch(RTNLGRP_LINK, () => this.link.get(ifIndex), isDone, timeoutMs);
   }
 
   waitForAddrs(ifIndex: number, done: (addrs: readonly Addr[]) => boolean, timeoutMs: number): Addr[] {
-    return this.#watch(RTNLGRP_IPV6_IFADDR, () => this.addr.list(ifIndex), done, timeoutMs);
+    return this.watch(RTNLGRP_IPV6_IFADDR, () => this.addr.list(ifIndex), done, timeoutMs);
   }
 
   close(): void {
-    this.#conversation.close();
+    this.conversation.close();
   }
 
   /** Looks, and looks again at each change the group tells of, until it is as wanted or the time is up. */
-  #watch<T>(group: number, look: () => T, done: (seen: T) => boolean, timeoutMs: number): T {
-    const host = this.#host;
-    const changes = new Conversation(host.netlink(NETLINK_ROUTE, this.#netns));
+  private watch<T>(group: number, look: () => T, done: (seen: T) => boolean, timeoutMs: number): T {
+    const host = this.host;
+    const changes = new Conversation(host.netlink(NETLINK_ROUTE, this.netns));
     try {
       changes.join(group);
       const deadline = host.monotonicMs() + timeoutMs;
@@ -152,44 +153,44 @@ class OpenRoute implements RouteSocket {
 }
 
 class Links {
-  readonly #conversation: Conversation;
+  private readonly conversation: Conversation;
 
   constructor(conversation: Conversation) {
-    this.#conversation = conversation;
+    this.conversation = conversation;
   }
 
   get(which: string | number): Link | undefined {
-    const payload = this.#answer(which);
+    const payload = this.answer(which);
     return payload && decodeLink(payload);
   }
 
   isUp(which: string | number): boolean | undefined {
-    const payload = this.#answer(which);
+    const payload = this.answer(which);
     return payload && isLinkUp(payload);
   }
 
   operState(which: string | number): OperState | undefined {
-    const payload = this.#answer(which);
+    const payload = this.answer(which);
     return payload && operStateOf(payload);
   }
 
   face(which: string | number): Pick<Link, "name" | "mac" | "mtu"> | undefined {
-    const payload = this.#answer(which);
+    const payload = this.answer(which);
     return payload && faceOf(payload);
   }
 
   vethEnd(which: string | number): Pick<Link, "ifIndex" | "mtu" | "peerIfIndex"> | undefined {
-    const payload = this.#answer(which);
+    const payload = this.answer(which);
     return payload && vethEndOf(payload);
   }
 
   list(): Link[] {
-    return decoded(this.#conversation.dumpWhole(listLinks(NLM_F_DUMP)), decodeLink);
+    return decoded(this.conversation.dumpWhole(listLinks(NLM_F_DUMP)), decodeLink);
   }
 
   del(which: string | number): boolean {
     try {
-      this.#conversation.exchange([delLink(which)]);
+      this.conversation.exchange([delLink(which)]);
       return true;
     } catch (error) {
       if (isErrno(error, "ENODEV")) return false;
@@ -197,9 +198,9 @@ class Links {
     }
   }
 
-  #answer(which: string | number): Uint8Array | undefined {
+  private answer(which: string | number): Uint8Array | undefined {
     try {
-      return this.#conversation.exchange([getLink(which)])[0]?.payload;
+      return this.conversation.exchange([getLink(which)])[0]?.payload;
     } catch (error) {
       if (isErrno(error, "ENODEV")) return undefined;
       throw error;
@@ -208,23 +209,23 @@ class Links {
 }
 
 class Addrs {
-  readonly #conversation: Conversation;
+  private readonly conversation: Conversation;
 
   constructor(conversation: Conversation) {
-    this.#conversation = conversation;
+    this.conversation = conversation;
   }
 
   list(ifIndex: number): Addr[] {
-    return ofLink(ifIndex, decoded(this.#conversation.dumpWhole(listAddrs(ifIndex)), decodeAddr));
+    return ofLink(ifIndex, decoded(this.conversation.dumpWhole(listAddrs(ifIndex)), decodeAddr));
   }
 
   listLoosely(ifIndex: number): Addr[] {
-    return ofLink(ifIndex, decoded(this.#conversation.dump(listAddrs(ifIndex)), decodeAddr));
+    return ofLink(ifIndex, decoded(this.conversation.dump(listAddrs(ifIndex)), decodeAddr));
   }
 
   listIn(netnsId: number, ifIndex: number): Addr[] | undefined {
     try {
-      const addrs = decoded(this.#conversation.dumpWhole(listAddrs(ifIndex, netnsId)), decodeAddr);
+      const addrs = decoded(this.conversation.dumpWhole(listAddrs(ifIndex, netnsId)), decodeAddr);
       if (addrs.some((addr) => addr.netnsId !== netnsId)) return undefined;
       return ofLink(ifIndex, addrs);
     } catch (error) {
@@ -235,19 +236,19 @@ class Addrs {
 }
 
 class Routes {
-  readonly #conversation: Conversation;
+  private readonly conversation: Conversation;
 
   constructor(conversation: Conversation) {
-    this.#conversation = conversation;
+    this.conversation = conversation;
   }
 
   list(family: Family): Route[] {
-    return decoded(this.#conversation.dumpWhole(listRoutes(family)), (payload) => decodeRoute(payload, family));
+    return decoded(this.conversation.dumpWhole(listRoutes(family)), (payload) => decodeRoute(payload, family));
   }
 
   lookUp(address: Ip): Way | undefined {
     try {
-      const [reply] = this.#conversation.exchange([lookUpRoute(address)]);
+      const [reply] = this.conversation.exchange([lookUpRoute(address)]);
       return reply && decodeWay(reply.payload);
     } catch (error) {
       // EINVAL is a blackhole's answer, EACCES a prohibition's.
@@ -258,13 +259,13 @@ class Routes {
 }
 
 class Vlans {
-  readonly #conversation: Conversation;
+  private readonly conversation: Conversation;
 
   constructor(conversation: Conversation) {
-    this.#conversation = conversation;
+    this.conversation = conversation;
   }
 
   list(portIfIndex: number): PortVlan[] {
-    return decoded(this.#conversation.dumpWhole(listVlans()), (payload) => decodeVlans(payload, portIfIndex)).flat();
+    return decoded(this.conversation.dumpWhole(listVlans()), (payload) => decodeVlans(payload, portIfIndex)).flat();
   }
 }

@@ -94,26 +94,27 @@ export function parseFrames(datagram: Uint8Array, content = true): Frame[] {
 /** Every request is sent before the next is written, in whatever conversation: one buffer is enough, and there from the start. */
 const writer = new Writer();
 
+/** Its members are private to TypeScript alone: where they begin with #, the engine has more to do for each object. */
 export class Conversation {
-  readonly #socket: NetlinkSocket;
-  #sequence = 0;
+  private readonly socket: NetlinkSocket;
+  private sequence = 0;
 
   constructor(socket: NetlinkSocket) {
-    this.#socket = socket;
+    this.socket = socket;
   }
 
   close(): void {
-    this.#socket.close();
+    this.socket.close();
   }
 
   /** Joins a multicast group: notifications then come out of `notifications`. */
   join(group: number): void {
-    this.#socket.join(group);
+    this.socket.join(group);
   }
 
   /** One datagram of notifications; EAGAIN when the time is up. */
   notifications(timeoutMs: number): Message[] {
-    return parseFrames(this.#socket.receive(timeoutMs)).filter((frame) => frame.type >= NLMSG_MIN_TYPE);
+    return parseFrames(this.socket.receive(timeoutMs)).filter((frame) => frame.type >= NLMSG_MIN_TYPE);
   }
 
   /**
@@ -122,7 +123,7 @@ export class Conversation {
    * `expected`. Returns one reply for each request, undefined where it was a change or met an expected refusal.
    */
   exchange(requests: readonly Request[], expected: readonly ErrnoName[] = none): (Message | undefined)[] {
-    const { replies, refusals } = this.#ask(requests);
+    const { replies, refusals } = this.ask(requests);
     if (refusals.length > 0) {
       const refusal = refusals.find((each) => !isErrno(each, ...expected));
       if (refusal !== undefined) throw refusal;
@@ -132,14 +133,14 @@ export class Conversation {
 
   /** Sends the requests in one datagram, as `exchange` does; every refusal, in the order of the requests. */
   attempt(requests: readonly Request[]): NetlinkError[] {
-    return this.#ask(requests).refusals;
+    return this.ask(requests).refusals;
   }
 
   /** Of changes only the last is acked: the kernel answers in order, and a refusal comes without being asked for. */
-  #ask(requests: readonly Request[]): { replies: (Message | undefined)[]; refusals: NetlinkError[] } {
+  private ask(requests: readonly Request[]): { replies: (Message | undefined)[]; refusals: NetlinkError[] } {
     const lastAck = lastAckOf(requests);
-    const first = this.#sequence + 1;
-    const bytes = this.#compose(requests, lastAck);
+    const first = this.sequence + 1;
+    const bytes = this.compose(requests, lastAck);
     const replies: (Message | undefined)[] = [];
     const refusals: NetlinkError[] = [];
     let open = lastAck < 0 ? 0 : 1;
@@ -147,9 +148,9 @@ export class Conversation {
       replies.push(undefined);
       if (!isChange(requests[at])) open++;
     }
-    this.#socket.send(bytes);
+    this.socket.send(bytes);
     while (open > 0) {
-      const frames = parseFrames(this.#socket.receive());
+      const frames = parseFrames(this.socket.receive());
       for (let each = 0; each < frames.length; each++) {
         const frame = frames[each] as Frame;
         const at = frame.sequence - first;
@@ -174,12 +175,12 @@ export class Conversation {
   transact(requests: readonly Request[]): void {
     const lastAck = lastAckOf(requests);
     if (lastAck < 0) throw new TypeError("a transaction has a frame and an ack");
-    const first = this.#sequence + 1;
-    const bytes = this.#compose(requests, lastAck);
-    this.#socket.send(bytes);
+    const first = this.sequence + 1;
+    const bytes = this.compose(requests, lastAck);
+    this.socket.send(bytes);
     let refusal: NetlinkError | undefined;
     for (let open = true; open; ) {
-      for (const reply of this.#rest(refusal)) {
+      for (const reply of this.rest(refusal)) {
         const at = reply.sequence - first;
         const asked: Request | undefined = requests[at];
         if (asked === undefined || reply.type !== NLMSG_ERROR) continue;
@@ -194,11 +195,11 @@ export class Conversation {
    * The next answers of a transaction. Where hundreds are refused, the kernel drops the answers that no longer fit and
    * says ENOBUFS first: the refusals that did fit are then all there is to hear.
    */
-  #rest(refusal: NetlinkError | undefined): Frame[] {
+  private rest(refusal: NetlinkError | undefined): Frame[] {
     try {
-      return parseFrames(this.#socket.receive(refusal === undefined ? undefined : refusedWaitMs));
+      return parseFrames(this.socket.receive(refusal === undefined ? undefined : refusedWaitMs));
     } catch (error) {
-      if (refusal === undefined && isErrno(error, "ENOBUFS")) return parseFrames(this.#socket.receive());
+      if (refusal === undefined && isErrno(error, "ENOBUFS")) return parseFrames(this.socket.receive());
       if (refusal !== undefined && isErrno(error, "EAGAIN")) throw refusal;
       throw error;
     }
@@ -210,41 +211,41 @@ export class Conversation {
    * `matter`, by its bytes, are left out.
    */
   dump(request: Request, matters?: (datagram: Uint8Array) => boolean): Message[] {
-    return this.#dumpAgain(request, matters).messages;
+    return this.dumpAgain(request, matters).messages;
   }
 
   /** The same for who decides by what is not in the list: a NetlinkError (EAGAIN) when it never held still. */
   dumpWhole(request: Request): Message[] {
-    const { messages, interrupted } = this.#dumpAgain(request);
+    const { messages, interrupted } = this.dumpAgain(request);
     if (!interrupted) return messages;
     const operation = `${request.operation}, which changed ${dumpAttempts} times while it was read`;
     throw new NetlinkError({ operation, errno: EAGAIN });
   }
 
-  #dumpAgain(
+  private dumpAgain(
     request: Request,
     matters?: (datagram: Uint8Array) => boolean,
   ): { messages: Message[]; interrupted: boolean } {
     for (let attempt = 1; ; attempt++) {
-      const answer = this.#dumpOnce(request, matters);
+      const answer = this.dumpOnce(request, matters);
       if (!answer.interrupted || attempt === dumpAttempts) return answer;
     }
   }
 
-  #dumpOnce(
+  private dumpOnce(
     request: Request,
     matters?: (datagram: Uint8Array) => boolean,
   ): { messages: Message[]; interrupted: boolean } {
-    const bytes = this.#compose([request], -1);
-    this.#socket.send(bytes);
+    const bytes = this.compose([request], -1);
+    this.socket.send(bytes);
     const messages: Message[] = [];
     let interrupted = false;
     for (;;) {
-      const datagram = this.#socket.receive();
+      const datagram = this.socket.receive();
       const frames = parseFrames(datagram, matters?.(datagram));
       for (let each = 0; each < frames.length; each++) {
         const frame = frames[each] as Frame;
-        if (frame.sequence !== this.#sequence) continue;
+        if (frame.sequence !== this.sequence) continue;
         interrupted ||= (frame.flags & NLM_F_DUMP_INTR) !== 0;
         if (frame.type === NLMSG_ERROR || frame.type === NLMSG_DONE) {
           const refusal = errorOf(frame, request, bytes, 0);
@@ -257,12 +258,12 @@ export class Conversation {
   }
 
   /** `acked`: of the changes the only one that asks for an ack. The bytes are valid until the next request, of any. */
-  #compose(requests: readonly Request[], acked: number): Uint8Array {
+  private compose(requests: readonly Request[], acked: number): Uint8Array {
     writer.clear();
     for (let at = 0; at < requests.length; at++) {
       const request = requests[at] as Request;
       const flags = at === acked ? request.flags : request.flags & ~NLM_F_ACK;
-      const from = writer.message(request.type | ((NLM_F_REQUEST | flags) << 16), ++this.#sequence, request.header);
+      const from = writer.message(request.type | ((NLM_F_REQUEST | flags) << 16), ++this.sequence, request.header);
       const { attrs } = request;
       if (typeof attrs === "function") attrs(writer);
       else if (attrs !== undefined) request.set?.encode(writer, attrs);
