@@ -63,56 +63,56 @@ export function indexOfBytes(bytes: Uint8Array, wanted: Uint8Array, from = 0): n
 
 /** One buffer that grows. Its bytes are zero until written, which is what padding has to be. */
 export class Writer {
-  #bytes = new Uint8Array(1024);
-  #words = new Uint32Array(this.#bytes.buffer);
+  private buffer = new Uint8Array(1024);
+  private words = new Uint32Array(this.buffer.buffer);
   /** Of `#bytes`, which to ask is a call. */
-  #room = this.#bytes.length;
-  #length = 0;
+  private room = this.buffer.length;
+  private end = 0;
 
   get length(): number {
-    return this.#length;
+    return this.end;
   }
 
   /** What has been written; valid until the next write. */
   bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return this.buffer.subarray(0, this.end);
   }
 
   /** Begins anew, with the same buffer. */
   clear(): void {
-    this.#bytes.fill(0, 0, this.#length);
-    this.#length = 0;
+    this.buffer.fill(0, 0, this.end);
+    this.end = 0;
   }
 
   // For an interpreter a call is the dearest of all there is here: what comes often makes none but to grow.
 
   /** Makes room for `count` zero bytes and returns where they begin. */
   skip(count: number): number {
-    const at = this.#length;
+    const at = this.end;
     const end = at + count;
-    this.#length = end;
-    if (end > this.#room) this.#grow();
+    this.end = end;
+    if (end > this.room) this.grow();
     return at;
   }
 
   /** Makes room for what is counted already. */
-  #grow(): void {
-    const larger = new Uint8Array((Math.max(this.#length, this.#room * 2) + 3) & ~3);
-    larger.set(this.#bytes);
-    this.#bytes = larger;
-    this.#words = new Uint32Array(larger.buffer);
-    this.#room = larger.length;
+  private grow(): void {
+    const larger = new Uint8Array((Math.max(this.end, this.room * 2) + 3) & ~3);
+    larger.set(this.buffer);
+    this.buffer = larger;
+    this.words = new Uint32Array(larger.buffer);
+    this.room = larger.length;
   }
 
   u8(value: number): void {
     const at = this.skip(1);
-    this.#bytes[at] = value;
+    this.buffer[at] = value;
   }
 
   u16(value: number): void {
     const at = this.skip(2);
-    this.#bytes[at] = value;
-    this.#bytes[at + 1] = value >>> 8;
+    this.buffer[at] = value;
+    this.buffer[at + 1] = value >>> 8;
   }
 
   /** A word, at a multiple of four. */
@@ -123,7 +123,7 @@ export class Writer {
   /** Begins a message (struct nlmsghdr) and what stands in front of its attributes; returns where. */
   message(typeAndFlags: number, sequence: number, header: readonly number[]): number {
     const at = this.skip(16 + header.length * 4);
-    const words = this.#words;
+    const words = this.words;
     const word = at >>> 2;
     words[word + 1] = typeAndFlags;
     words[word + 2] = sequence;
@@ -133,22 +133,22 @@ export class Writer {
 
   /** A whole attribute (struct nlattr) that holds one word. */
   wordAttribute(type: number, value: number): void {
-    const at = this.#length;
+    const at = this.end;
     const end = at + 8;
-    this.#length = end;
-    if (end > this.#room) this.#grow();
-    const words = this.#words;
+    this.end = end;
+    if (end > this.room) this.grow();
+    const words = this.words;
     words[at >>> 2] = 8 | (type << 16);
     words[(at >>> 2) + 1] = value;
   }
 
   /** The same of six bytes: a word, and half of the next. */
   sixByteAttribute(type: number, first: number, second: number): void {
-    const at = this.#length;
+    const at = this.end;
     const end = at + 12;
-    this.#length = end;
-    if (end > this.#room) this.#grow();
-    const words = this.#words;
+    this.end = end;
+    if (end > this.room) this.grow();
+    const words = this.words;
     words[at >>> 2] = 10 | (type << 16);
     words[(at >>> 2) + 1] = first;
     words[(at >>> 2) + 2] = second & 0xffff;
@@ -163,34 +163,34 @@ export class Writer {
 
   /** Ends the attribute that began at byte `at` with room for its header (struct nlattr): writes that, and pads. */
   endAttribute(at: number, type: number): void {
-    const length = this.#length - at;
+    const length = this.end - at;
     if (length > 0xffff)
       throw new RangeError(`attribute ${type & 0x7fff}: ${length} bytes, may have ${0xffff}; send less at once`);
-    this.#words[at >>> 2] = length | (type << 16);
+    this.words[at >>> 2] = length | (type << 16);
     this.align();
   }
 
   /** Overwrites a word, at a multiple of four. */
   setU32(at: number, value: number): void {
     if ((at & 3) !== 0) throw new RangeError(`a word at byte ${at}`);
-    this.#words[at >>> 2] = value;
+    this.words[at >>> 2] = value;
   }
 
   put(bytes: Uint8Array): void {
     const at = this.skip(bytes.length);
-    this.#bytes.set(bytes, at);
+    this.buffer.set(bytes, at);
   }
 
   /** UTF-8, without a terminating zero. */
   text(text: string): void {
     const { length } = text;
     const at = this.skip(length);
-    const bytes = this.#bytes;
+    const bytes = this.buffer;
     for (let each = 0; each < length; each++) {
       const code = text.charCodeAt(each);
       if (code >= 0x80) {
         bytes.fill(0, at, at + each);
-        this.#length = at;
+        this.end = at;
         this.put(utf8Bytes(text));
         return;
       }
@@ -200,6 +200,6 @@ export class Writer {
 
   /** Zero bytes up to a multiple of four, as the buffer's room is one. */
   align(): void {
-    this.#length = (this.#length + 3) & ~3;
+    this.end = (this.end + 3) & ~3;
   }
 }
