@@ -199,22 +199,32 @@ export function withMember({ keys, values }: JsonObject, key: string, value: Jso
 
 const isList = <T>(value: readonly T[] | object): value is readonly T[] => Array.isArray(value);
 
-/** Compact JSON of a tree. */
+/** Compact JSON of a tree. Hardly any text needs an escape: one look at all of them, written as they are, is enough. */
 export function writeJson(json: Json): string {
-  if (typeof json === "string") return quoted(json);
+  const texts: string[] = [];
+  const plain = write(json, texts);
+  return isPlain(texts.join()) ? plain : write(json, undefined);
+}
+
+/** `plain` gets the texts, which are then written as they are; without it each is made ready. */
+function write(json: Json, plain: string[] | undefined): string {
+  if (typeof json === "string") {
+    if (plain === undefined) return JSON.stringify(json);
+    plain.push(json);
+    return `"${json}"`;
+  }
   if (typeof json !== "object" || json === null) return `${json}`;
   if (json instanceof JsonNumber) return json.text;
   let text = "";
   if (isList(json)) {
-    for (let at = 0; at < json.length; at++) text += `,${writeJson(json[at] as Json)}`;
+    for (let at = 0; at < json.length; at++) text += `,${write(json[at] as Json, plain)}`;
     return `[${text.slice(1)}]`;
   }
   const { keys, values } = json;
-  // One look at all of them, since hardly any key is anything but letters.
-  const arePlain = isPlain(keys.join());
+  plain?.push(keys.join());
   for (let at = 0; at < keys.length; at++) {
     const key = keys[at] as string;
-    text += (arePlain ? `,"${key}":` : `,${quoted(key)}:`) + writeJson(values[at] as Json);
+    text += (plain === undefined ? `,${JSON.stringify(key)}:` : `,"${key}":`) + write(values[at] as Json, plain);
   }
   return `{${text.slice(1)}}`;
 }
