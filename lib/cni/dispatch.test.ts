@@ -394,7 +394,11 @@ describe("the plugin's own netns is refused before anything is done", () => {
     const ioctl: Sys["ioctl"] = () => {
       throw systemError("ioctl", 24);
     };
-    const done = run("ADD", { env: { CNI_NETNS: own }, over: { ioctl } });
+    const open: Sys["open"] = (path, flags, mode) => {
+      if (path === "/proc/thread-self/ns/net") throw systemError("open", 24, path);
+      return sys.open(path, flags, mode);
+    };
+    const done = run("ADD", { env: { CNI_NETNS: own }, over: { ioctl, open } });
     expect(done.error()).toMatchObject({ code: 11 });
     expect(done.asked.verbs).toEqual([]);
   });

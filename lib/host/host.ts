@@ -128,7 +128,7 @@ export interface Host {
   sha512(text: string): string;
   readonly files: Files;
 
-  /** The file this process runs; undefined where it is no more. */
+  /** The file at the path by which this process was run; undefined where none can be looked at. */
   ownExecutable(): FileStat | undefined;
   /** This process's own netns. */
   ownNetns(): Netns;

@@ -1,4 +1,15 @@
-import { chmodSync, closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -47,13 +58,15 @@ describeWith(["cell", "ip"], "network namespaces", () => {
   });
 
   test.each([
-    ["without CAP_NET_ADMIN", 1],
-    ["of an old kernel", 25],
-  ])("a process %s finds its own netns by way of /proc", (_, errno) => {
+    ["without CAP_NET_ADMIN", "ioctl", 1],
+    ["whose policy forbids the question", "ioctl", 13],
+    ["of an old kernel", "ioctl", 25],
+    ["whose policy forbids such sockets", "socket", 97],
+  ])("a process %s finds its own netns by way of /proc", (_, syscall, errno) => {
     const before = openDescriptors();
     const host = node.host({
-      ioctl: () => {
-        throw systemError("ioctl", errno);
+      [syscall]: () => {
+        throw systemError(syscall, errno);
       },
     });
     const [own, again] = [host.ownNetns(), node.host().ownNetns()];
@@ -220,6 +233,24 @@ describeWith(["cell", "ip"], "network namespaces", () => {
     host.netlink(NETLINK_ROUTE, netns).close();
     expect(calls).toEqual("setns socket setsockopt setsockopt setsockopt connectNetlink setns".split(" "));
     netns.close();
+  });
+});
+
+describe("the executable of this process", () => {
+  const directory = mkdtempSync(join(tmpdir(), "weft-own-"));
+  const at = (name: string) => join(directory, name);
+  afterAll(() => rmSync(directory, { recursive: true }));
+  const own = (path: string) => hostOver({ ...sys, executable: () => path }).ownExecutable();
+
+  test("is the file at the path by which it was run", () => {
+    writeFileSync(at("weft"), "");
+    symlinkSync("weft", at("bridge"));
+    expect(own(at("bridge"))).toMatchObject({ kind: "file", ino: String(statSync(at("weft")).ino) });
+  });
+
+  test("is none where that path leads nowhere by now", () => {
+    symlinkSync("loop", at("loop"));
+    for (const path of [at("loop"), at("gone"), at("weft/gone"), ""]) expect(own(path)).toBeUndefined();
   });
 });
 

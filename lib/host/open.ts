@@ -1,6 +1,6 @@
 // The host over an engine's system calls: everything that can be written once. Here is the only place that enters a
 // network namespace: around opening a socket or a sysctl file, and straight back.
-import { isErrno, NotNetnsError } from "./errno.ts";
+import { isErrno, isSystemError, NotNetnsError } from "./errno.ts";
 import { filesOver } from "./files.ts";
 import type { ExecResult, FileStat, Host, Netns, NetlinkSocket } from "./host.ts";
 import type { Sys } from "./sys.ts";
@@ -143,7 +143,12 @@ export function hostOver(sys: Sys): Host {
     sha512: (text) => sys.sha512(text),
     files,
     ownExecutable() {
-      executable ??= files.stat(sys.executable());
+      try {
+        executable ??= files.stat(sys.executable());
+      } catch (error) {
+        // The path may lead elsewhere by now, or nowhere. A delegate is then run, be it this very file.
+        if (!isSystemError(error)) throw error;
+      }
       return executable;
     },
     ownNetns,
@@ -179,18 +184,21 @@ export function hostOver(sys: Sys): Host {
 }
 
 /**
- * A socket tells its netns to whoever has CAP_NET_ADMIN, as every caller of a plugin has. /proc tells everyone, and takes ten
- * times as long: for a process's first look there the kernel makes directories, which go with the process.
+ * A socket tells its netns to whoever has CAP_NET_ADMIN, as every caller of a plugin has. /proc tells everyone, so also where a
+ * policy forbids such sockets or the question (SELinux, seccomp) or a kernel before 4.10 knows none; but it takes ten times as
+ * long: for a process's first look there the kernel makes directories, which go with the process.
  */
 function openOwnNetns(sys: Sys): number {
-  const socket = sys.socket(AF_UNIX, SOCK_DGRAM, 0);
   try {
-    return sys.ioctl(socket, SIOCGSKNS);
+    const socket = sys.socket(AF_UNIX, SOCK_DGRAM, 0);
+    try {
+      return sys.ioctl(socket, SIOCGSKNS);
+    } finally {
+      sys.close(socket);
+    }
   } catch (error) {
-    if (!isErrno(error, "EPERM", "ENOTTY")) throw error;
+    if (!isSystemError(error)) throw error;
     return sys.open(ownNetnsPath, O_RDONLY, 0);
-  } finally {
-    sys.close(socket);
   }
 }
 

@@ -174,7 +174,9 @@ fn is_file(directory: i32, name: &CStr, kind: u8) -> bool {
 
 /// Files opened relative to their directory and read once: ten thousand of them cost what the kernel charges.
 pub fn files_containing<'js>(ctx: Ctx<'js>, path: String, wanted: String, beginnings: Opt<String>) -> Result<Array<'js>> {
-    let may_be = |name: &CStr| beginnings.0.as_deref().is_none_or(|bytes| bytes.as_bytes().contains(&name.to_bytes()[0]));
+    let may_be = |name: &CStr| {
+        beginnings.0.as_deref().is_none_or(|bytes| name.to_bytes().first().is_some_and(|first| bytes.as_bytes().contains(first)))
+    };
     let found = Array::new(ctx.clone())?;
     let mut count = 0;
     let mut buffer = [0u8; 4096];
