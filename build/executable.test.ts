@@ -52,6 +52,11 @@ describe("names", () => {
     expect(readFileSync(join(ours, "weft")).subarray(-mark.length).toString()).toBe(mark);
   });
 
+  test("they wait for nothing: a promise that nobody waits for would be lost without a word", () => {
+    const script = join(ours, "..", engine === "node" ? "weft.js" : "embedded/js/main.js");
+    expect(readFileSync(script, "utf8").match(/\b(async|await|Promise)\b.{0,50}/g)).toBeNull();
+  });
+
   test("the notice beside them has the licence of each thing they carry", () => {
     const notice = readFileSync(join(ours, "../NOTICE"), "utf8");
     const carried = engine === "node" ? ["Node.js"] : ["musl", "QuickJS-ng", "rquickjs", "sha2", "libc"];

@@ -63,13 +63,12 @@ const lastResort = '{"cniVersion":"1.1.0","code":999,"msg":';
 const entry = `
 import main from "./plugins/main.ts";
 import { writeSync } from "node:fs";
-Promise.try(main).then(
-  (status) => process.exit(status),
-  (error) => {
-    writeSync(1, ${JSON.stringify(lastResort)} + JSON.stringify(String(error)) + "}\\n");
-    process.exit(1);
-  },
-);
+try {
+  process.exit(main());
+} catch (error) {
+  writeSync(1, ${JSON.stringify(lastResort)} + JSON.stringify(String(error)) + "}\\n");
+  process.exit(1);
+}
 `;
 
 /** Node of the npm package for a target: "x86_64" or "aarch64". */

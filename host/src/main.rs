@@ -16,10 +16,8 @@ use rquickjs::context::intrinsic::{Json, MapSet, Promise as PromiseIntrinsic, Re
 use rquickjs::function::Function;
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::promise::MaybePromise;
 use rquickjs::object::Filter;
 use rquickjs::{Atom, CatchResultExt, CaughtError, Context, Ctx, Error, Module, Object, Persistent, Result, Runtime, Value, qjs};
-use std::cell::Cell;
 use std::time::Duration;
 
 /// Made by the build: the bytecode MAIN, LAST_RESORT and IMAGE_SIZE.
@@ -55,11 +53,6 @@ impl Loader for Modules {
             _ => Err(Error::new_loading(name)),
         }
     }
-}
-
-thread_local! {
-    /// Promises rejected that nobody waits for, so far.
-    static UNHANDLED: Cell<i32> = const { Cell::new(0) };
 }
 
 fn cpu_time() -> Duration {
@@ -102,7 +95,6 @@ fn describe<'js>(ctx: &Ctx<'js>, caught: CaughtError<'js>) -> String {
             let json = ctx.json_stringify(value).ok().flatten().and_then(|json| json.to_string().ok());
             format!("thrown: {}", json.unwrap_or_else(|| "a value without a text".into()))
         }
-        CaughtError::Error(Error::WouldBlock) => "the script waits for something that never comes, or ran out of memory".into(),
         CaughtError::Error(error) => error.to_string(),
     };
     quote(&text)
@@ -144,7 +136,6 @@ fn read_modules<'js>(ctx: &Ctx<'js>) -> Result<Persistent<Function<'static>>> {
 /// The value, or the last word.
 fn required<'js, T>(ctx: &Ctx<'js>, outcome: Result<T>) -> T {
     match outcome.catch(ctx) {
-        Ok(_) if UNHANDLED.get() > 0 => last_resort("\"a promise was rejected and nobody waited for it\""),
         Ok(value) => value,
         Err(caught) => {
             let text = describe(ctx, caught);
@@ -159,9 +150,7 @@ fn make_root() -> Root {
     runtime.set_gc_threshold(GC_THRESHOLD);
     runtime.set_loader(Modules, Modules);
     runtime.set_interrupt_handler(Some(Box::new(|| cpu_time() > CPU_LIMIT)));
-    runtime.set_host_promise_rejection_tracker(Some(Box::new(|_, _, _, handled| {
-        UNHANDLED.set(UNHANDLED.get() + if handled { -1 } else { 1 });
-    })));
+    // Promises are what modules are read by. The TypeScript makes none, for nothing would wait for it.
     let context = Context::custom::<(Json, PromiseIntrinsic, RegExp, MapSet, TypedArrays)>(&runtime).expect("memory for the engine");
     let main = context.with(|ctx| required(&ctx, read_modules(&ctx)));
     runtime.run_gc();
@@ -183,8 +172,7 @@ fn run<'js>(ctx: &Ctx<'js>, main: &Persistent<Function<'static>>) -> Result<i32>
         qjs::JS_SetMaxStackSize(runtime, stack_room());
         qjs::JS_UpdateStackTop(runtime);
     }
-    let status = main.clone().restore(ctx)?.call::<_, MaybePromise>(())?.finish::<Value>()?;
-    Ok(status.as_int().unwrap_or(1))
+    main.clone().restore(ctx)?.call(())
 }
 
 fn main() {
