@@ -5,7 +5,7 @@ import { plainJson } from "../../lib/cni/json.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
-import { generate, readSubnetEnv } from "./generate.ts";
+import { generate, readSubnetEnv, type DelegateConf } from "./generate.ts";
 import { findSaved } from "./saved.ts";
 
 /** Has the delegate check, with the configuration of ADD, today's version and the result that the runtime holds. */
@@ -13,7 +13,9 @@ export function check(request: AttachmentRequest<FlannelConf>, host: Host): void
   const { conf, network, attachment } = request;
   const saved = findSaved(conf.dataDir, attachment, host);
   const { type, fields } =
-    saved?.text === undefined ? generate(conf, network, readSubnetEnv(conf.subnetFile, host)) : saved;
+    saved?.text === undefined
+      ? generate(conf, network, readSubnetEnv(conf.subnetFile, host))
+      : { type: saved.type, fields: plainJson(saved.config.tree) as DelegateConf["fields"] };
   const prevResult = memberOf(request.source.tree, "prevResult");
   const config = composeConfig({
     ...fields,

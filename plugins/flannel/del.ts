@@ -4,7 +4,7 @@ import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { FlannelConf } from "./conf.ts";
 import { delegateConfig, generateBestEffort } from "./generate.ts";
-import { findSaved } from "./saved.ts";
+import { findSaved, type Saved } from "./saved.ts";
 
 /**
  * Has the delegate take back what ADD made, with the configuration of then, and forgets that only when it has. Without a
@@ -15,10 +15,9 @@ export function del(request: AttachmentRequest<FlannelConf>, host: Host): void {
   const saved = findSaved(conf.dataDir, attachment, host);
   if (saved !== undefined && saved.text === undefined)
     host.log(`flannel: ${saved.path} is no delegate configuration; making one from what there is`);
-  const delegate = saved?.text === undefined ? generateBestEffort(conf, network, host) : saved;
-  const config = saved?.text === undefined ? delegateConfig(delegate) : saved.config;
+  const { type, config } = saved?.text === undefined ? bestEffort(conf, network, host) : saved;
   try {
-    delegateVerb(request, host, "DEL", delegate.type, config);
+    delegateVerb(request, host, "DEL", type, config);
   } catch (error) {
     throw inContext(error, "failed to delegate delete", host);
   }
@@ -29,4 +28,9 @@ export function del(request: AttachmentRequest<FlannelConf>, host: Host): void {
     // It was no part of this attachment, and holds up nobody.
     host.log(`flannel: what a killed call left stays: ${(error as Error).message}`);
   }
+}
+
+function bestEffort(conf: FlannelConf, network: string, host: Host): Pick<Saved, "type" | "config"> {
+  const delegate = generateBestEffort(conf, network, host);
+  return { type: delegate.type, config: delegateConfig(delegate) };
 }

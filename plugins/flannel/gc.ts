@@ -22,7 +22,7 @@ export function gc(request: GcRequest<FlannelConf>, host: Host): void {
   for (const file of listSaved(conf.dataDir, host)) {
     if (file.text === undefined)
       host.log(`flannel: ${file.path} is no delegate configuration; only its DEL removes it`);
-    else if (file.fields.name === network && !isValid(file, valid)) faults.attempt(() => delStale(request, file, host));
+    else if (file.network === network && !isValid(file, valid)) faults.attempt(() => delStale(request, file, host));
   }
   faults.attempt(() => {
     const delegate = generateBestEffort(conf, network, host);

@@ -5,11 +5,10 @@
 // name for the first, which a roll-back finds, and "<containerID>-<ifName>" for the others. Whose a file is stands inside
 // it, under keys that no delegate reads.
 import { parseConfig, type ConfigSource } from "../../lib/cni/config.ts";
-import { plainJson, withMember, writeJson, type JsonObject, type PlainJson } from "../../lib/cni/json.ts";
+import { withMember, writeJson, type JsonObject } from "../../lib/cni/json.ts";
 import type { Attachment } from "../../lib/cni/plugin.ts";
 import { isErrno } from "../../lib/host/errno.ts";
 import type { Host } from "../../lib/host/host.ts";
-import type { DelegateConf } from "./generate.ts";
 
 const directoryMode = 0o700;
 export const savedMode = 0o600;
@@ -19,17 +18,23 @@ const ifNameKey = "weft.ifName";
 /** A file that is there. Without `text` it is no delegate's configuration: a crash of a plugin that does not write it whole. */
 export type SavedFile = Saved | { readonly path: string; readonly text: undefined };
 
-export interface Saved extends DelegateConf {
+export interface Saved {
   readonly path: string;
   readonly text: string;
   /** The same, parsed. */
   readonly config: ConfigSource;
+  /** The delegate's. */
+  readonly type: string;
+  readonly network: string | undefined;
   readonly containerId: string;
   /** undefined in Go's files, which do not say. */
   readonly ifName: string | undefined;
 }
 
-const textOf = (value: PlainJson | undefined): string | undefined => (typeof value === "string" ? value : undefined);
+function textAt({ keys, values }: JsonObject, key: string): string | undefined {
+  const value = values[keys.lastIndexOf(key)];
+  return typeof value === "string" ? value : undefined;
+}
 
 function read(dataDir: string, name: string, host: Host): SavedFile | undefined {
   const path = `${dataDir}/${name}`;
@@ -42,11 +47,11 @@ function read(dataDir: string, name: string, host: Host): SavedFile | undefined 
   }
   try {
     const config = parseConfig(text);
-    const fields = plainJson(config.tree) as Record<string, PlainJson>;
-    const type = textOf(fields.type);
+    const { tree } = config;
+    const type = textAt(tree, "type");
     if (type !== undefined) {
-      const containerId = textOf(fields[containerIdKey]) ?? name;
-      return { path, text, config, fields, type, containerId, ifName: textOf(fields[ifNameKey]) };
+      const containerId = textAt(tree, containerIdKey) ?? name;
+      return { path, text, config, type, network: textAt(tree, "name"), containerId, ifName: textAt(tree, ifNameKey) };
     }
   } catch {
     // Told by the missing text.

@@ -25,7 +25,7 @@ function delegateOf(request: Request<FlannelConf>, host: Host): DelegateConf {
     if (!(cause instanceof CniError)) throw cause;
     // Packets of the pods that run may go nowhere as well: without flanneld nobody carries them.
     const running = listSaved(conf.dataDir, host).some(
-      (saved) => saved.text !== undefined && saved.fields.name === network,
+      (saved) => saved.text !== undefined && saved.network === network,
     );
     throw new CniError(running ? "unavailableExistingImpaired" : "unavailable", cause.message, {
       details: cause.details,
