@@ -123,7 +123,8 @@ export class Conversation {
    * `expected`. Returns one reply for each request, undefined where it was a change or met an expected refusal.
    */
   exchange(requests: readonly Request[], expected: readonly ErrnoName[] = none): (Message | undefined)[] {
-    const { replies, refusals } = this.ask(requests);
+    const refusals: NetlinkError[] = [];
+    const replies = this.ask(requests, refusals);
     if (refusals.length > 0) {
       const refusal = refusals.find((each) => !isErrno(each, ...expected));
       if (refusal !== undefined) throw refusal;
@@ -133,16 +134,20 @@ export class Conversation {
 
   /** Sends the requests in one datagram, as `exchange` does; every refusal, in the order of the requests. */
   attempt(requests: readonly Request[]): NetlinkError[] {
-    return this.ask(requests).refusals;
+    const refusals: NetlinkError[] = [];
+    this.ask(requests, refusals);
+    return refusals;
   }
 
-  /** Of changes only the last is acked: the kernel answers in order, and a refusal comes without being asked for. */
-  private ask(requests: readonly Request[]): { replies: (Message | undefined)[]; refusals: NetlinkError[] } {
+  /**
+   * The replies; refusals are put into `refusals`. Of changes only the last is acked: the kernel answers in order, and a
+   * refusal comes without being asked for.
+   */
+  private ask(requests: readonly Request[], refusals: NetlinkError[]): (Message | undefined)[] {
     const lastAck = lastAckOf(requests);
     const first = this.sequence + 1;
     const bytes = this.compose(requests, lastAck);
     const replies: (Message | undefined)[] = [];
-    const refusals: NetlinkError[] = [];
     let open = lastAck < 0 ? 0 : 1;
     for (let at = 0; at < requests.length; at++) {
       replies.push(undefined);
@@ -161,10 +166,10 @@ export class Conversation {
           const refusal = errorOf(frame, asked, bytes, at);
           if (refusal !== undefined) refusals.push(refusal);
         }
-        if (!isChange(asked) || (at === lastAck && frame.type === NLMSG_ERROR)) open--;
+        if (at === lastAck ? frame.type === NLMSG_ERROR : !isChange(asked)) open--;
       }
     }
-    return { replies, refusals };
+    return replies;
   }
 
   /**

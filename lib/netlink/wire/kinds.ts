@@ -146,7 +146,7 @@ export function nest<T extends Table>(
   return {
     size: 0,
     encode(writer, values) {
-      writer.skip(header);
+      if (header > 0) writer.skip(header);
       set.encode(writer, values);
     },
     decode(source, at, end, path) {
