@@ -77,10 +77,7 @@ export class AttrSet<T extends Table> {
   /** Writes the attributes that are there, in the order of `values`. */
   encode(writer: Writer, values: Values<T>): void {
     const table = this.#table;
-    // for…in would look through the prototypes as well, and take several times as long.
-    const keys = Object.keys(values);
-    for (let at = 0; at < keys.length; at++) {
-      const key = keys[at] as string;
+    for (const key in values) {
       const value = values[key];
       const entry = value === undefined ? undefined : table[key];
       if (entry === undefined) continue;
