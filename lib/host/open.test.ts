@@ -61,6 +61,7 @@ describeWith(["cell", "ip"], "network namespaces", () => {
     ["without CAP_NET_ADMIN", "ioctl", 1],
     ["whose policy forbids the question", "ioctl", 13],
     ["of an old kernel", "ioctl", 25],
+    ["under qemu-user, which does not know the question", "ioctl", 38],
     ["whose policy forbids such sockets", "socket", 97],
   ])("a process %s finds its own netns by way of /proc", (_, syscall, errno) => {
     const before = openDescriptors();
