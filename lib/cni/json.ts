@@ -206,25 +206,25 @@ export function writeJson(json: Json): string {
   return isPlain(texts.join()) ? plain : write(json, undefined);
 }
 
-/** `plain` gets the texts, which are then written as they are; without it each is made ready. */
-function write(json: Json, plain: string[] | undefined): string {
+/** `texts` gets the texts, which are then written as they are; without it each is made ready. */
+function write(json: Json, texts: string[] | undefined): string {
   if (typeof json === "string") {
-    if (plain === undefined) return JSON.stringify(json);
-    plain.push(json);
+    if (texts === undefined) return JSON.stringify(json);
+    texts.push(json);
     return `"${json}"`;
   }
   if (typeof json !== "object" || json === null) return `${json}`;
   if (json instanceof JsonNumber) return json.text;
   let text = "";
   if (isList(json)) {
-    for (let at = 0; at < json.length; at++) text += `,${write(json[at] as Json, plain)}`;
+    for (let at = 0; at < json.length; at++) text += `,${write(json[at] as Json, texts)}`;
     return `[${text.slice(1)}]`;
   }
   const { keys, values } = json;
-  plain?.push(keys.join());
+  texts?.push(keys.join());
   for (let at = 0; at < keys.length; at++) {
     const key = keys[at] as string;
-    text += (plain === undefined ? `,${JSON.stringify(key)}:` : `,"${key}":`) + write(values[at] as Json, plain);
+    text += (texts === undefined ? `,${JSON.stringify(key)}:` : `,"${key}":`) + write(values[at] as Json, texts);
   }
   return `{${text.slice(1)}}`;
 }

@@ -32,9 +32,8 @@ export function parseSubnetEnv(text: string, path: string): SubnetEnv {
   for (const written of text.split("\n")) {
     const line = written.endsWith("\r") ? written.slice(0, -1) : written;
     const equals = line.indexOf("=");
-    const key = equals < 0 ? line : line.slice(0, equals);
-    if (equals < 0 && key.startsWith("FLANNEL_")) throw new SubnetEnvFault(`${path}: the line "${line}" has no "="`);
-    if (equals >= 0) values.set(key, line.slice(equals + 1));
+    if (equals >= 0) values.set(line.slice(0, equals), line.slice(equals + 1));
+    else if (line.startsWith("FLANNEL_")) throw new SubnetEnvFault(`${path}: the line "${line}" has no "="`);
   }
   const networks: Prefix[] = [];
   for (const key of networkKeys) {
