@@ -109,7 +109,7 @@ function int32(value: number): Buffer {
 export const sys: Sys = {
   // As a single executable Node puts its own path twice in front of the arguments.
   argv: () => [process.argv0, ...process.argv.slice(2)],
-  // What runs here is Node: no plugin's file is this one.
+  // The single executable's; in a test it is Node, which no plugin's file is.
   executable: () => process.execPath,
   getenv: (name) => process.env[name],
   monotonicMs: () => performance.now(),
