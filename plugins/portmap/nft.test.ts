@@ -1,9 +1,12 @@
 // portmap with the nftables backend, judged by nft and by asking the ports.
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { sys } from "../../lib/host/node.ts";
+import type { Sys } from "../../lib/host/sys.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { nft, nftJson, rulesIn } from "../../testing/nft.ts";
 import { makePortNode, type PortNode } from "../../testing/ports.ts";
 
+const AF_NETLINK = 16;
 const web = { hostPort: 8080, containerPort: 80, protocol: "tcp" };
 const dns = { hostPort: 5353, containerPort: 53, protocol: "udp" };
 const dual = ["10.1.0.5/24", "fd00:1::5/64"];
@@ -202,8 +205,9 @@ describeWith(["cell", "ip", "nft"], "portmap over nftables", () => {
   });
 
   test("without mappings no netfilter is looked at, and a DEL makes nothing", async () => {
-    const socket = (_domain: number, _type: number, protocol: number): never => {
-      throw new Error(`a socket of protocol ${protocol}`);
+    const socket: Sys["socket"] = (domain, type, protocol) => {
+      if (domain === AF_NETLINK) throw new Error(`a netlink socket of protocol ${protocol}`);
+      return sys.socket(domain, type, protocol);
     };
     await on.runtime.call({ verb: "ADD", netns: on.pods.a, conf: on.after(conf([])), over: { socket } });
     await on.runtime.call({ verb: "CHECK", netns: on.pods.a, conf: on.after(conf([])), over: { socket } });
