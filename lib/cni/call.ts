@@ -2,7 +2,7 @@
 // order of the Go library. The process's own call (dispatch.ts) and a delegate that runs in this process (delegate.ts)
 // both come through here, so a delegate cannot tell how it was reached.
 import { isErrno } from "../host/errno.ts";
-import type { Host } from "../host/host.ts";
+import type { FileStat, Host } from "../host/host.ts";
 import { ConfigFault, decode, memberOf, parseConfig, prepareSchema, type ConfigSource } from "./config.ts";
 import { CniError } from "./error.ts";
 import { JsonError, JsonObject } from "./json.ts";
@@ -89,16 +89,16 @@ export function readCall(config: string | ConfigSource): ReadCall {
 function isOwnNetns(env: CallEnv, host: Host): boolean {
   const override = (host.env("CNI_NETNS_OVERRIDE") ?? "").toLowerCase();
   if (env.netns === "" || override === "1" || override === "true") return false;
+  let asked: FileStat | undefined;
   try {
     // A namespace is known by its inode: it need not be opened for that.
-    const asked = host.files.stat(env.netns);
-    if (asked === undefined) return false;
-    const own = host.ownNetns();
-    return asked.dev === own.dev && asked.ino === own.ino;
+    asked = host.files.stat(env.netns);
   } catch (error) {
-    if (isErrno(error, "EACCES", "ELOOP", "EINVAL")) return false;
-    throw error;
+    if (!isErrno(error, "EACCES", "ELOOP", "EINVAL")) throw error;
   }
+  if (asked === undefined) return false;
+  const own = host.ownNetns();
+  return asked.dev === own.dev && asked.ino === own.ino;
 }
 
 function sameNetns(netns: string): CniError {

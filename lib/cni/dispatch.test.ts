@@ -390,16 +390,19 @@ describe("the plugin's own netns is refused before anything is done", () => {
     },
   );
 
-  test("a node without descriptors to spare is no licence to go on", () => {
+  test.each([
+    ["a node without descriptors to spare", 24, 11],
+    ["a policy that hides our own", 13, 5],
+  ])("%s is no licence to go on", (_, errno, code) => {
     const ioctl: Sys["ioctl"] = () => {
-      throw systemError("ioctl", 24);
+      throw systemError("ioctl", errno);
     };
     const open: Sys["open"] = (path, flags, mode) => {
-      if (path === "/proc/thread-self/ns/net") throw systemError("open", 24, path);
+      if (path === "/proc/thread-self/ns/net") throw systemError("open", errno, path);
       return sys.open(path, flags, mode);
     };
     const done = run("ADD", { env: { CNI_NETNS: own }, over: { ioctl, open } });
-    expect(done.error()).toMatchObject({ code: 11 });
+    expect(done.error()).toMatchObject({ code });
     expect(done.asked.verbs).toEqual([]);
   });
 });

@@ -94,9 +94,8 @@ function attach(request: Add, host: Host, places: Places, undo: Undo): Result {
   }
 
   const withMtu = cniVersion === "1.1.0";
-  // A bridge's MTU follows its ports, and the MAC of one that another tool made may; one port is new. It can have changed
-  // nothing where both have the MTU and the MAC stays.
-  const follows = (withMtu && pair.port.mtu !== bridge.mtu) || !isGatewayOfOurs(bridge);
+  // A bridge's MTU follows its ports, and the MAC of one that another tool made may; one port is new.
+  const follows = withMtu || !isGatewayOfOurs(bridge);
   const described = ({ name, mac, mtu }: Pick<ResultInterface, "name" | "mac" | "mtu">): ResultInterface =>
     withMtu ? { name, mac, mtu } : { name, mac };
   return composeResult(
