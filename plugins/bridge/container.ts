@@ -7,7 +7,7 @@ import { formatPrefix } from "../../lib/ip/prefix.ts";
 import { addAddr } from "../../lib/netlink/route/addr.ts";
 import { setLink } from "../../lib/netlink/route/link.ts";
 import { addRoute } from "../../lib/netlink/route/route.ts";
-import type { Request } from "../../lib/netlink/wire/conversation.ts";
+import { operationOf, type Request } from "../../lib/netlink/wire/conversation.ts";
 import { NetlinkError } from "../../lib/netlink/wire/error.ts";
 import type { BridgeConf } from "./conf.ts";
 import type { ContainerRoute, Layer3 } from "./desired.ts";
@@ -47,7 +47,7 @@ export function configureContainer(
       pod.change(...some);
     } catch (error) {
       const operation = error instanceof NetlinkError ? error.operation : undefined;
-      throw inContext(error, failure(requests.findIndex((request) => request.operation === operation)), host);
+      throw inContext(error, failure(requests.findIndex((request) => operationOf(request) === operation)), host);
     }
   };
   // IPv6 routes by way of a gateway that is still being looked for as a duplicate would not be usable.

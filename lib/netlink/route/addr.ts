@@ -61,9 +61,7 @@ export function addAddr(
 ): Request {
   const v4 = prefix.ip.family === 4;
   return {
-    get operation() {
-      return `addr add ${formatPrefix(prefix)} dev #${ifIndex}`;
-    },
+    operation: () => `addr add ${formatPrefix(prefix)} dev #${ifIndex}`,
     type: RTM_NEWADDR,
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: ifaddrmsg(addressFamily(prefix.ip.family), prefix.length, ifIndex),

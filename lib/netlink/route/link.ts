@@ -197,9 +197,7 @@ const quoted = (which: string | number): string => (typeof which === "number" ? 
 /** Asks for one link by name or index; ENODEV when there is none. */
 export function getLink(which: string | number): Request {
   return {
-    get operation() {
-      return `link get ${quoted(which)}`;
-    },
+    operation: () => `link get ${quoted(which)}`,
     type: RTM_GETLINK,
     flags: 0,
     header: ifinfomsg(0, typeof which === "number" ? which : 0, 0, 0),
@@ -266,9 +264,7 @@ export interface NewVeth extends VethEnd {
 /** A new veth pair; EEXIST when either name is taken, without saying which. */
 export function addVeth({ name, mac, mtu, txQueueLength, masterIfIndex, up = false, peer }: NewVeth): Request {
   return {
-    get operation() {
-      return `link add ${quoted(name)} type veth peer ${quoted(peer.name)}`;
-    },
+    operation: () => `link add ${quoted(name)} type veth peer ${quoted(peer.name)}`,
     type: RTM_NEWLINK,
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: ifinfomsg(0, 0, up ? IFF_UP : 0, up ? IFF_UP : 0),
@@ -330,7 +326,7 @@ export function setLink(which: string | number, change: LinkChange): Request {
     vlanFiltering === undefined ? undefined : { kind: "bridge", data: { vlanFiltering: vlanFiltering ? 1 : 0 } };
   const families = arpNotify === undefined ? undefined : { inet: { conf: { arpNotify: arpNotify ? 1 : 0 } } };
   return {
-    get operation() {
+    operation() {
       const changes = Object.entries(change).map(([key, value]) => `${key} ${value}`);
       return `link set ${quoted(which)} ${changes.join(" ")}`;
     },

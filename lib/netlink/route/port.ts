@@ -37,7 +37,7 @@ const header = (ifIndex: number): readonly number[] => [AF_BRIDGE, ifIndex, 0, 0
 export function setPort(ifIndex: number, port: { readonly hairpin?: boolean; readonly isolated?: boolean }): Request {
   const flag = (value: boolean | undefined) => (value === undefined ? undefined : Number(value));
   return {
-    get operation() {
+    operation() {
       const flags = Object.entries(port).map(([key, value]) => `${key} ${value ? "on" : "off"}`);
       return `port set #${ifIndex} ${flags.join(" ")}`;
     },

@@ -117,9 +117,7 @@ export function addRoute(route: NewRoute): Request {
   } = route;
   const metrics = mtu === undefined && advmss === undefined ? undefined : { mtu, advmss };
   return {
-    get operation() {
-      return `route add ${formatPrefix(dst)}${gw === undefined ? "" : ` via ${formatIp(gw)}`} dev #${ifIndex}`;
-    },
+    operation: () => `route add ${formatPrefix(dst)}${gw === undefined ? "" : ` via ${formatIp(gw)}`} dev #${ifIndex}`,
     type: RTM_NEWROUTE,
     flags: NLM_F_ACK | NLM_F_CREATE,
     header: rtmsg({

@@ -33,8 +33,8 @@ const refusedWaitMs = 10;
 
 /** One thing to ask of the kernel. */
 export interface Request {
-  /** For errors, as `ip` would say it: `link add "cni0"`. Where that is long it is put together when it is asked for. */
-  readonly operation: string;
+  /** For errors, as `ip` would say it: `link add "cni0"`. A function where that takes long to put together. */
+  readonly operation: string | (() => string);
   readonly type: number;
   /** Beside NLM_F_REQUEST: NLM_F_ACK for a change, NLM_F_DUMP for a list, none for a single reply. */
   readonly flags: number;
@@ -223,7 +223,7 @@ export class Conversation {
   dumpWhole(request: Request): Message[] {
     const { messages, interrupted } = this.dumpAgain(request);
     if (!interrupted) return messages;
-    const operation = `${request.operation}, which changed ${dumpAttempts} times while it was read`;
+    const operation = `${operationOf(request)}, which changed ${dumpAttempts} times while it was read`;
     throw new NetlinkError({ operation, errno: EAGAIN });
   }
 
@@ -278,6 +278,10 @@ export class Conversation {
   }
 }
 
+/** What was asked, for errors. */
+export const operationOf = ({ operation }: Request): string =>
+  typeof operation === "string" ? operation : operation();
+
 const isChange = (request: Request | undefined): boolean => ((request?.flags ?? 0) & NLM_F_ACK) !== 0;
 
 /** -1 where none asks for an ack. */
@@ -302,8 +306,9 @@ function errorOf(frame: Frame, request: Request, sent: Uint8Array, place: number
   const tlvsFrom = 4 + ((Math.min(echoed, payload.length) + 3) & ~3);
   const ack = (flags & NLM_F_ACK_TLVS) !== 0 && tlvsFrom <= payload.length ? ackAttrs.decode(payload, tlvsFrom) : {};
   const attribute = ack.offset === undefined ? undefined : attributeAt(ack.offset, request, sent, place);
-  const { operation } = request;
-  return withoutStack(() => new NetlinkError({ operation, errno, attribute, kernelText: ack.text }));
+  return withoutStack(
+    () => new NetlinkError({ operation: operationOf(request), errno, attribute, kernelText: ack.text }),
+  );
 }
 
 /** The name of the attribute at this offset into one of the requests. */
