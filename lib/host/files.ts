@@ -169,7 +169,7 @@ export function filesOver(sys: Sys): Files {
     try {
       return link(fd, "", to, AT_EMPTY_PATH);
     } catch (error) {
-      // So it is said to a process without CAP_DAC_READ_SEARCH. By way of /proc each may, which takes twice as long.
+      // So it is said to a process without CAP_DAC_READ_SEARCH. By way of /proc each may, which takes three times as long.
       if (!isErrno(error, "ENOENT")) throw error;
       return link(AT_FDCWD, `/proc/self/fd/${fd}`, to, AT_SYMLINK_FOLLOW);
     }

@@ -186,7 +186,7 @@ export function hostOver(sys: Sys): Host {
 /**
  * A socket tells its netns to whoever has CAP_NET_ADMIN, as every caller of a plugin has. /proc tells everyone, so also where a
  * policy forbids such sockets or the question (SELinux, seccomp), or who answers knows none (a kernel before 4.10, qemu-user);
- * but it takes ten times as long: for a process's first look there the kernel makes directories, which go with the process.
+ * but it takes twice as long: for a process's first look there the kernel makes directories, which go with the process.
  */
 function openOwnNetns(sys: Sys): number {
   try {
