@@ -53,7 +53,7 @@ export interface Sys {
    * Names of the regular files in a directory whose first 4 KiB contain the text, or cannot be read: of all, or of those that
    * begin with one of these ASCII characters.
    */
-  filesContaining(path: string, text: string, beginnings?: string): string[];
+  filesContaining(path: string, text: string, beginnings: string | undefined): string[];
   /** stat(2), or lstat(2) where a symlink itself is meant: [st_dev, st_ino, st_mode, st_size, mtime in ms with a fraction]; dev and ino as decimal text. */
   stat(path: string, follow: boolean): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];
   fstat(fd: number): [dev: string, ino: string, mode: number, size: number, mtimeMs: number];

@@ -4,7 +4,6 @@ use super::landing::{SCRATCH, landing};
 use super::process::monotonic_ms;
 use super::refusal::{refuse, with_fd, with_path};
 use crate::calls::{errno, retried, text, wait_for, write_all};
-use rquickjs::function::Opt;
 use rquickjs::{Array, Ctx, Error, Result, TypedArray, Value};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -173,9 +172,9 @@ fn is_file(directory: i32, name: &CStr, kind: u8) -> bool {
 }
 
 /// Files opened relative to their directory and read once: ten thousand of them cost what the kernel charges.
-pub fn files_containing<'js>(ctx: Ctx<'js>, path: String, wanted: String, beginnings: Opt<String>) -> Result<Array<'js>> {
+pub fn files_containing<'js>(ctx: Ctx<'js>, path: String, wanted: String, beginnings: Option<String>) -> Result<Array<'js>> {
     let may_be = |name: &CStr| {
-        beginnings.0.as_deref().is_none_or(|bytes| name.to_bytes().first().is_some_and(|first| bytes.as_bytes().contains(first)))
+        beginnings.as_deref().is_none_or(|bytes| name.to_bytes().first().is_some_and(|first| bytes.as_bytes().contains(first)))
     };
     let found = Array::new(ctx.clone())?;
     let mut count = 0;
