@@ -122,6 +122,27 @@ describe("exchange", () => {
     expect(socket.sent.map(sequences)).toEqual([[1, 2], [3]]);
   });
 
+  test.each(["a", "ab", "abc", "abcd", "\u00e9"])(
+    "%s: what an earlier request left behind, of whatever conversation, is nowhere in a later one",
+    (name) => {
+      const sentFor = (changes: readonly Request[]): Uint8Array | undefined => {
+        const socket = fakeSocket((sent) => sequences(sent).map((sequence) => ack(sequence)));
+        new Conversation(socket).exchange(changes);
+        return socket.sent[0];
+      };
+      const before = sentFor([change(name), change(name)]);
+      expect(sentFor(["\u00ff", "x"].map((each) => change(each.repeat(5000))))?.length).toBeGreaterThan(15_000);
+      const fails = {
+        ...change("fails"),
+        attrs: () => {
+          throw new WireError("while it is written");
+        },
+      };
+      expect(() => sentFor([change("x".repeat(5000)), fails])).toThrow(WireError);
+      expect(sentFor([change(name), change(name)])).toEqual(before);
+    },
+  );
+
   test("a question gets its reply, beside a change that gets an ack", () => {
     const socket = fakeSocket(() => [ack(1), frame(16, 2, word(42))]);
     const [nothing, reply] = new Conversation(socket).exchange([change("a"), ask("b")]);
