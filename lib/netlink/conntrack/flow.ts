@@ -56,11 +56,10 @@ export const listFlows = (family: Family, protocol: number, dstPort?: number): R
   type: (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET,
   flags: NLM_F_DUMP,
   header: nfgenmsg(addressFamily(family)),
-  attrs: (writer) =>
-    flowAttrs.encode(writer, {
-      original: { protocol: { number: protocol, dstPort } },
-      filter: { original: protocolMustMatch | (dstPort === undefined ? 0 : dstPortMustMatch), reply: 0 },
-    }),
+  attrs: {
+    original: { protocol: { number: protocol, dstPort } },
+    filter: { original: protocolMustMatch | (dstPort === undefined ? 0 : dstPortMustMatch), reply: 0 },
+  } satisfies Infer<typeof flowAttrs>,
   set: flowAttrs,
 });
 
@@ -70,7 +69,7 @@ export const delFlow = (flow: Flow): Request => ({
   type: (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE,
   flags: NLM_F_ACK,
   header: nfgenmsg(addressFamily(flow.family)),
-  attrs: (writer) => flowAttrs.encode(writer, flow.attrs),
+  attrs: flow.attrs,
   set: flowAttrs,
 });
 

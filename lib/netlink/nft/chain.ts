@@ -1,6 +1,6 @@
 // Chains: NFTA_CHAIN_* and NFTA_HOOK_* of linux/netfilter/nf_tables.h. A base chain hangs at a hook, where packets come
 // by; any other is jumped to.
-import { attrSet } from "../wire/attrs.ts";
+import { attrSet, type Infer } from "../wire/attrs.ts";
 import { NLM_F_CREATE, type Request } from "../wire/conversation.ts";
 import { be32, be64, beI32, blob, cstring, nest } from "../wire/kinds.ts";
 import { ask, change, list, need, nfgenmsgBytes, opened, type ChainRef, type NftFamily } from "./message.ts";
@@ -44,8 +44,7 @@ export const chainName = ({ family, table, chain }: ChainRef): string => `${fami
 
 const named = (ref: ChainRef) => ({
   family: ref.family,
-  attrs: (writer: Parameters<typeof chainAttrs.encode>[0]) =>
-    chainAttrs.encode(writer, { table: ref.table, name: ref.chain }),
+  attrs: { table: ref.table, name: ref.chain } satisfies Infer<typeof chainAttrs>,
   set: chainAttrs,
 });
 
@@ -62,15 +61,14 @@ export function addChain(ref: ChainRef, { base, comment }: NewChain = {}): Reque
       ...named(ref),
       operation: `add chain ${chainName(ref)}`,
       message: "newChain",
-      attrs: (writer) =>
-        chainAttrs.encode(writer, {
-          table: ref.table,
-          name: ref.chain,
-          hook: base && { hook: hooks.indexOf(base.hook), priority: base.priority },
-          policy: base && policies.indexOf(base.policy),
-          type: base?.type,
-          userdata,
-        }),
+      attrs: {
+        table: ref.table,
+        name: ref.chain,
+        hook: base && { hook: hooks.indexOf(base.hook), priority: base.priority },
+        policy: base && policies.indexOf(base.policy),
+        type: base?.type,
+        userdata,
+      } satisfies Infer<typeof chainAttrs>,
     },
     NLM_F_CREATE,
   );

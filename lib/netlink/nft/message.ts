@@ -1,7 +1,7 @@
 // What all nf_tables messages share: struct nfgenmsg of linux/netfilter/nfnetlink.h (u8 family, u8 version, be16
 // res_id), message types, and the names of families as nft writes them.
 import { WireError, type AttrSet, type Table as AttrTable } from "../wire/attrs.ts";
-import { sourceOf, type Source, type Writer } from "../wire/bytes.ts";
+import { sourceOf, type Source } from "../wire/bytes.ts";
 import { NLM_F_ACK, NLM_F_DUMP, type Request } from "../wire/conversation.ts";
 
 export const NETLINK_NETFILTER = 12;
@@ -52,7 +52,7 @@ export interface NftRequest {
   readonly message: keyof typeof messages;
   /** undefined asks for all families. */
   readonly family: NftFamily | undefined;
-  readonly attrs?: (writer: Writer) => void;
+  readonly attrs?: Request["attrs"];
   readonly set?: AttrSet<AttrTable>;
 }
 

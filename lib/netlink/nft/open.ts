@@ -6,7 +6,7 @@
 // RCU, 12 to 22 ms: delete only what has to go.
 import { isErrno } from "../../host/errno.ts";
 import type { Host, Netns } from "../../host/host.ts";
-import { attrSet, type AttrSet, type Table as AttrTable } from "../wire/attrs.ts";
+import { attrSet, type Infer } from "../wire/attrs.ts";
 import { Conversation, type Request } from "../wire/conversation.ts";
 import { NetlinkError } from "../wire/error.ts";
 import { be32 } from "../wire/kinds.ts";
@@ -95,8 +95,8 @@ const begin = (generation: number | undefined): Request => ({
   type: NFNL_MSG_BATCH_BEGIN,
   flags: 0,
   header: nfgenmsg(0, NFNL_SUBSYS_NFTABLES),
-  attrs: (writer) => batchAttrs.encode(writer, { generation }),
-  set: batchAttrs as unknown as AttrSet<AttrTable>,
+  attrs: { generation } satisfies Infer<typeof batchAttrs>,
+  set: batchAttrs,
 });
 
 const end: Request = {

@@ -1,6 +1,6 @@
 // Rules as the kernel has them: NFTA_RULE_* of linux/netfilter/nf_tables.h, a list of expressions in a chain. What
 // expressions mean is phrase.ts's to say.
-import { attrSet } from "../wire/attrs.ts";
+import { attrSet, type Infer } from "../wire/attrs.ts";
 import { Writer } from "../wire/bytes.ts";
 import { NLM_F_CREATE, type Request } from "../wire/conversation.ts";
 import { be32, be64, blob, cstring, many, nest } from "../wire/kinds.ts";
@@ -107,7 +107,7 @@ export const flushChain = (ref: ChainRef): Request =>
     operation: `flush chain ${chainName(ref)}`,
     message: "delRule",
     family: ref.family,
-    attrs: (writer) => ruleAttrs.encode(writer, { table: ref.table, chain: ref.chain }),
+    attrs: { table: ref.table, chain: ref.chain } satisfies Infer<typeof ruleAttrs>,
     set: ruleAttrs,
   });
 
@@ -117,7 +117,7 @@ export const listRules = (ref: TableRef & { readonly chain?: string }): Request 
     operation: `list rules ${tableName(ref)}${ref.chain === undefined ? "" : ` ${ref.chain}`}`,
     message: "getRule",
     family: ref.family,
-    attrs: (writer) => ruleAttrs.encode(writer, { table: ref.table, chain: ref.chain }),
+    attrs: { table: ref.table, chain: ref.chain } satisfies Infer<typeof ruleAttrs>,
     set: ruleAttrs,
   });
 

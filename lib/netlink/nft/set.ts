@@ -129,19 +129,18 @@ export function addSet(ref: SetRef, { key, value, comment }: NewSet): Request {
       operation: `add set ${setName(ref)}`,
       message: "newSet",
       family: ref.family,
-      attrs: (writer) =>
-        setAttrs.encode(writer, {
-          table: ref.table,
-          name: ref.set,
-          flags: values === undefined ? 0 : NFT_SET_MAP,
-          keyType: keys.type,
-          keyLength: keys.length,
-          dataType: values === "verdict" ? NFT_DATA_VERDICT : values?.type,
-          dataLength: values === "verdict" ? 0 : values?.length,
-          // The kernel wants one, for requests that know the set by nothing else. Ours know its name.
-          id: 1,
-          userdata,
-        }),
+      attrs: {
+        table: ref.table,
+        name: ref.set,
+        flags: values === undefined ? 0 : NFT_SET_MAP,
+        keyType: keys.type,
+        keyLength: keys.length,
+        dataType: values === "verdict" ? NFT_DATA_VERDICT : values?.type,
+        dataLength: values === "verdict" ? 0 : values?.length,
+        // The kernel wants one, for requests that know the set by nothing else. Ours know its name.
+        id: 1,
+        userdata,
+      } satisfies Infer<typeof setAttrs>,
       set: setAttrs,
     },
     NLM_F_CREATE,
@@ -154,7 +153,7 @@ export const delSet = (ref: SetRef): Request =>
     operation: `delete set ${setName(ref)}`,
     message: "delSet",
     family: ref.family,
-    attrs: (writer) => setAttrs.encode(writer, { table: ref.table, name: ref.set }),
+    attrs: { table: ref.table, name: ref.set } satisfies Infer<typeof setAttrs>,
     set: setAttrs,
   });
 
@@ -167,12 +166,11 @@ const elementValues = ({ key, value, comment }: Element): Infer<typeof elementAt
 const ofElements = (verb: string, ref: SetRef, elements?: readonly Element[]) => ({
   operation: `${verb} ${setName(ref)}`,
   family: ref.family,
-  attrs: (writer: Parameters<typeof elementListAttrs.encode>[0]) =>
-    elementListAttrs.encode(writer, {
-      table: ref.table,
-      set: ref.set,
-      elements: elements && { elem: elements.map(elementValues) },
-    }),
+  attrs: {
+    table: ref.table,
+    set: ref.set,
+    elements: elements && { elem: elements.map(elementValues) },
+  } satisfies Infer<typeof elementListAttrs>,
   set: elementListAttrs,
 });
 
@@ -197,7 +195,7 @@ export const listSets = (ref: TableRef): Request =>
     operation: `list sets ${tableName(ref)}`,
     message: "getSet",
     family: ref.family,
-    attrs: (writer) => setAttrs.encode(writer, { table: ref.table }),
+    attrs: { table: ref.table } satisfies Infer<typeof setAttrs>,
     set: setAttrs,
   });
 

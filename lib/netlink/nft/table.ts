@@ -1,5 +1,5 @@
 // Tables: NFTA_TABLE_* of linux/netfilter/nf_tables.h. A table is a name in a family; all else lives in one.
-import { attrSet } from "../wire/attrs.ts";
+import { attrSet, type Infer } from "../wire/attrs.ts";
 import { NLM_F_CREATE, type Request } from "../wire/conversation.ts";
 import { be32, be64, blob, cstring } from "../wire/kinds.ts";
 import { ask, change, list, need, nfgenmsgBytes, opened, type NftFamily, type TableRef } from "./message.ts";
@@ -23,7 +23,7 @@ export const tableName = ({ family, table }: TableRef): string => `${family} ${t
 
 const named = (ref: TableRef) => ({
   family: ref.family,
-  attrs: (writer: Parameters<typeof tableAttrs.encode>[0]) => tableAttrs.encode(writer, { name: ref.table }),
+  attrs: { name: ref.table } satisfies Infer<typeof tableAttrs>,
   set: tableAttrs,
 });
 
@@ -35,7 +35,7 @@ export function addTable(ref: TableRef, comment?: string): Request {
       ...named(ref),
       operation: `add table ${tableName(ref)}`,
       message: "newTable",
-      attrs: (writer) => tableAttrs.encode(writer, { name: ref.table, flags: 0, userdata }),
+      attrs: { name: ref.table, flags: 0, userdata } satisfies Infer<typeof tableAttrs>,
     },
     NLM_F_CREATE,
   );

@@ -1,6 +1,6 @@
 // Filters on what a link receives: RTM_NEWTFILTER and RTM_GETTFILTER of linux/rtnetlink.h. One kind, u32
 // that matches everything (linux/pkt_cls.h), with one action, mirred that redirects to another link (linux/tc_act/tc_mirred.h).
-import { attrSet, type Kind } from "../wire/attrs.ts";
+import { attrSet, type Infer, type Kind } from "../wire/attrs.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Request } from "../wire/conversation.ts";
 import { blob, cstring, nest, u32 } from "../wire/kinds.ts";
 import { decodeTcmsg, INGRESS_HANDLE, ROOT_HANDLE, tcmsg, tcmsgBytes } from "./message.ts";
@@ -93,15 +93,14 @@ export function addRedirect(ifIndex: number, toIfIndex: number): Request {
     type: RTM_NEWTFILTER,
     flags: NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
     header: place(ifIndex, FIRST_OF_ALL),
-    attrs: (writer) =>
-      newFilterAttrs.encode(writer, {
-        kind: "u32",
-        options: {
-          class: ROOT_HANDLE | 1,
-          selector: "everything",
-          actions: { first: { kind: "mirred", options: { parms: toIfIndex } } },
-        },
-      }),
+    attrs: {
+      kind: "u32",
+      options: {
+        class: ROOT_HANDLE | 1,
+        selector: "everything",
+        actions: { first: { kind: "mirred", options: { parms: toIfIndex } } },
+      },
+    } satisfies Infer<typeof newFilterAttrs>,
     set: newFilterAttrs,
   };
 }

@@ -65,7 +65,7 @@ export function indexOfBytes(bytes: Uint8Array, wanted: Uint8Array, from = 0): n
 export class Writer {
   private buffer = new Uint8Array(1024);
   private words = new Uint32Array(this.buffer.buffer);
-  /** Of `#bytes`, which to ask is a call. */
+  /** The buffer's length, which to ask is a call. */
   private room = this.buffer.length;
   private end = 0;
 
