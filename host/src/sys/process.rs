@@ -2,7 +2,6 @@
 
 use super::refusal::{refuse, with_fd};
 use crate::calls::text;
-use rquickjs::function::Opt;
 use rquickjs::{Array, Ctx, Result, TypedArray};
 use sha2::{Digest, Sha512};
 use std::ffi::CStr;
@@ -52,8 +51,8 @@ pub fn sha512(text: String) -> String {
     Sha512::digest(text).iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from_digit(digit.into(), 16).unwrap_or_default()).collect()
 }
 
-pub fn spawn<'js>(ctx: Ctx<'js>, path: String, argv: Vec<String>, env: Vec<String>, stdin: String, timeout_ms: Opt<f64>) -> Result<Array<'js>> {
-    let done = crate::spawn::run(&path, &argv, &env, stdin.as_bytes(), timeout_ms.0.unwrap_or(0.0))
+pub fn spawn<'js>(ctx: Ctx<'js>, path: String, argv: Vec<String>, env: Vec<String>, stdin: String, timeout_ms: f64) -> Result<Array<'js>> {
+    let done = crate::spawn::run(&path, &argv, &env, stdin.as_bytes(), timeout_ms)
         .map_err(|error| refuse(&ctx, "exec", error.raw_os_error().unwrap_or(libc::EIO), Some(&path)))?;
     let array = Array::new(ctx.clone())?;
     array.set(0, done.status)?;
