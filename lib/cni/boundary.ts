@@ -21,6 +21,9 @@ interface FirewallError extends Error {
 const isOutOfMemory = (error: unknown): boolean =>
   error === null || (error instanceof Error && error.name === "InternalError" && error.message === "out of memory");
 
+/** What an error says, for the log of an undo, which goes on: the error that led there is the one that counts. */
+export const saidBy = (error: unknown): string => (isOutOfMemory(error) ? "out of memory" : (error as Error).message);
+
 /** Refusals that a later try may not meet: somebody else held what we need. */
 const isPassing = (error: unknown): boolean =>
   isErrno(error, "EBUSY", "ETXTBSY", "EAGAIN", "ENOBUFS", "ENOMEM", "EMFILE", "ENFILE");

@@ -1,7 +1,7 @@
 // This process's own call of a verb: the environment and standard input in, standard output and the exit status out.
 // Nothing but this file reads the one or writes the other. Spec 1.1.0, section 3; the order of the checks is the Go library's.
 import type { Host } from "../host/host.ts";
-import { toCniError } from "./boundary.ts";
+import { saidBy, toCniError } from "./boundary.ts";
 import { version } from "./build.ts";
 import { callEnv, callPlugin, checkEnv, readCall, type Call } from "./call.ts";
 import { CniError } from "./error.ts";
@@ -40,7 +40,7 @@ function handOver(plugin: AnyPlugin, call: Call, read: ReadCall, result: Result,
     try {
       callPlugin(plugin, { ...call, env: { ...call.env, command: "DEL" } }, read, host);
     } catch (failure) {
-      host.log(`undo: ${(failure as Error).message}`);
+      host.log(`undo: ${saidBy(failure)}`);
     }
     throw error;
   }

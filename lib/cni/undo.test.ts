@@ -31,6 +31,19 @@ test("a step that fails is told and keeps none of the others from running", () =
   expect(call.stderr()).toBe("undo: the file: read-only\nundo: the link: busy\n");
 });
 
+test("nor does one for which no memory was left, of which the engine throws null", () => {
+  const undo = new Undo();
+  let times = 0;
+  undo.push("the address", () => void times++);
+  undo.push("the link", () => {
+    throw null;
+  });
+  const call = testHost({});
+  undo.run(call.host);
+  expect(times).toBe(1);
+  expect(call.stderr()).toBe("undo: the link: out of memory\n");
+});
+
 test("nothing is taken back twice", () => {
   let times = 0;
   const undo = new Undo();

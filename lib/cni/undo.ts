@@ -1,5 +1,6 @@
 // Undo beside do: each step of an ADD says at once how it is taken back.
 import type { Host } from "../host/host.ts";
+import { saidBy } from "./boundary.ts";
 
 export class Undo {
   readonly #steps: { readonly what: string; readonly run: () => void }[] = [];
@@ -15,7 +16,7 @@ export class Undo {
       try {
         run();
       } catch (error) {
-        host.log(`undo: ${what}: ${(error as Error).message}`);
+        host.log(`undo: ${what}: ${saidBy(error)}`);
       }
     }
   }

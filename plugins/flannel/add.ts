@@ -1,4 +1,4 @@
-import { inContext } from "../../lib/cni/boundary.ts";
+import { inContext, saidBy } from "../../lib/cni/boundary.ts";
 import type { ConfigSource } from "../../lib/cni/config.ts";
 import { delegateAdd, delegateVerb } from "../../lib/cni/delegate.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
@@ -42,6 +42,6 @@ function takeBack(
       host.files.remove(path);
     }
   } catch (failure) {
-    host.log(`flannel: undo: ${(failure as Error).message}`);
+    host.log(`flannel: undo: ${saidBy(failure)}`);
   }
 }

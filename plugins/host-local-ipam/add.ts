@@ -1,4 +1,4 @@
-import { inContext } from "../../lib/cni/boundary.ts";
+import { inContext, saidBy } from "../../lib/cni/boundary.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import type { Attachment, AttachmentRequest } from "../../lib/cni/plugin.ts";
 import type { Result } from "../../lib/cni/result.ts";
@@ -99,7 +99,7 @@ function freeAll(store: LockedStore, allocations: readonly Allocation[], host: H
     try {
       store.free(formatIp(ip));
     } catch (error) {
-      host.log(`host-local: undo: ${(error as Error).message}`);
+      host.log(`host-local: undo: ${saidBy(error)}`);
     }
   }
 }

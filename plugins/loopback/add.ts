@@ -1,3 +1,4 @@
+import { saidBy } from "../../lib/cni/boundary.ts";
 import { CniError } from "../../lib/cni/error.ts";
 import { openContainer } from "../../lib/cni/netns.ts";
 import type { AttachmentRequest } from "../../lib/cni/plugin.ts";
@@ -53,6 +54,6 @@ function takeDown(route: RouteSocket, host: Host): void {
   try {
     route.change(setLink(LOOPBACK_IFINDEX, { up: false }));
   } catch (error) {
-    host.log(`loopback: undo: ${(error as Error).message}`);
+    host.log(`loopback: undo: ${saidBy(error)}`);
   }
 }
