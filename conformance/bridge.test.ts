@@ -163,9 +163,12 @@ const macs: Scenario[] = [
   ),
 ];
 
-/** A bridge whose MAC is any but the one in 64 that is higher than its port's will be, and so is not given up for it. */
+/**
+ * A bridge whose MAC is any but the one in 64 that is higher than its port's will be, and so is not given up for it. Its index
+ * is the same after a second try, too: iproute2's `bridge` calls what a port leads to by what has that index on the node.
+ */
 const anyBridge =
-  "until ip link add br9 type bridge && ip -br link show br9 | grep -qv ' fe:'; do ip link del br9; done";
+  "until ip link add br9 index 9 type bridge && ip -br link show br9 | grep -qv ' fe:'; do ip link del br9; done";
 const conflict = /already has an IP address different from 10\.9\.0\.1\/24/;
 const existing: Scenario[] = [
   node("a bridge that is there", [
