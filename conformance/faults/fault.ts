@@ -48,7 +48,7 @@ const errnos: Readonly<Record<string, string>> = {
   ...named("EMFILE", "open", "openat", "socket", "fcntl", "dup", "pipe2"),
   ...named("EIO", "read", "write", "fsync", "stat", "fstat", "fstatfs", "getdents64", "unlink", "rename", "readlink"),
   ...named("ENOSPC", "mkdir", "linkat"),
-  ...named("EPERM", "fchmod", "setns", "bind", "connect", "setsockopt"),
+  ...named("EPERM", "fchmod", "ioctl", "setns", "bind", "connect", "setsockopt"),
   ...named("ENOBUFS", "sendto", "recvfrom", "sendmsg", "recvmsg"),
   ...named("ENOLCK", "flock"),
   ...named("ENOSYS", "getrandom"),
