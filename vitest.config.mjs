@@ -8,7 +8,8 @@ export default defineConfig({
     fileParallelism: false,
     // node:ffi, under lib/host/node.ts, is experimental and says so.
     execArgv: ["--no-warnings"],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Ends what hangs, and nothing else: some tests take a minute where others use the machine, too, and more on a slow one.
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
   },
 });

@@ -68,19 +68,15 @@ describeEmbedded("the executable", () => {
     ["with a stack of 300 KB", "ulimit -s 300"],
     ["with a stack without end", "ulimit -s unlimited"],
     ["with 16 MB of address space", "ulimit -v 16384"],
-  ])(
-    "started %s by the thousand, answers and refuses alike",
-    async (_how, limit) => {
-      for (const [verb, expected] of [
-        ["VERSION", version],
-        ["STATUS", broken],
-      ] as const) {
-        const { stdout } = await execa("sh", ["-c", `${limit}\n${loop(verb, expected)}`, join(ours, "bridge")]);
-        expect(stdout).toBe("0 wrong");
-      }
-    },
-    120_000,
-  );
+  ])("started %s by the thousand, answers and refuses alike", async (_how, limit) => {
+    for (const [verb, expected] of [
+      ["VERSION", version],
+      ["STATUS", broken],
+    ] as const) {
+      const { stdout } = await execa("sh", ["-c", `${limit}\n${loop(verb, expected)}`, join(ours, "bridge")]);
+      expect(stdout).toBe("0 wrong");
+    }
+  });
 
   test("a blank one is refused what must not be in an image, and runs as any other", async () => {
     const script = `
@@ -198,7 +194,7 @@ describeEmbedded("the executable", () => {
         });
       expect(await error("memory")).toMatchObject({ code: 999, msg: "out of memory" });
     }
-  }, 120_000);
+  });
 
   test("was rehearsed with calls that ask the kernel for what they asked when they were recorded", async () => {
     const said = vi.spyOn(console, "log");
@@ -209,7 +205,7 @@ describeEmbedded("the executable", () => {
     );
     expect(said.mock.calls).toEqual([]);
     said.mockRestore();
-  }, 60_000);
+  });
 
   test("is made of crates from the mirror that cargo's own configuration names", async () => {
     const [home, fetched] = [join(directory, "home"), join(directory, "crates")];
@@ -222,7 +218,7 @@ describeEmbedded("the executable", () => {
     // Tests have no network: there is nowhere else to fetch them from.
     await fetchCrates(fetched, { CARGO_HOME: home });
     expect(readdirSync(fetched).sort()).toEqual(readdirSync(mirror).sort());
-  }, 60_000);
+  });
 });
 
 describe("the build", () => {

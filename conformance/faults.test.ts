@@ -180,7 +180,7 @@ describeWith(
     ? "every fault, on the embedded engine"
     : `one fault of ${stride}, on the embedded engine (WEFT_ALL_FAULTS=1: every one)`,
   () => {
-    test.for(cases)("$name", { timeout: all ? 1_800_000 : 120_000 }, async (each) => {
+    test.for(cases)("$name", { timeout: all ? 1_800_000 : 900_000 }, async (each) => {
       const [good = {}] = await playFaults(each, [undefined], embedded);
       // GC says what it takes away.
       const said = each.struck.verb === "GC" ? expect.any(String) : "";

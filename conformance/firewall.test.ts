@@ -208,32 +208,28 @@ END`,
     expect(await answer("STATUS")).toEqual(content);
   });
 
-  test.for(kinds)(
-    "iptables-%s: a crowd on a node without rules, then one of both kinds",
-    { timeout: 300_000 },
-    async (kind) => {
-      const config = firewall({ ingressPolicy: "same-bridge" });
-      const parallel = engine === "node" ? 8 : 50;
-      await using fleet = await open(50);
-      expect(failures(await call(fleet, kind, "ADD", "ours", config, { parallel }))).toEqual([]);
-      const all = await rules(fleet, kind);
-      const added = all.filter((line) => line.startsWith("-A"));
-      // Each family has its own: the same line once or, where it is of neither, twice.
-      for (const line of added) expect(added.filter((each) => each === line).length, line).toBeLessThanOrEqual(2);
-      expect(added.filter((line) => /^-A CNI-FORWARD .* ACCEPT$/.test(line))).toHaveLength(50 * 4);
-      expect(failures(await call(fleet, kind, "DEL", "ours", config, { parallel }))).toEqual([]);
-      const before = await rules(fleet, kind);
-      expect(failures(await call(fleet, kind, "ADD", "ours", config, { parallel }))).toEqual([]);
-      expect(failures(await call(fleet, kind, "DEL", "ours", config, { parallel }))).toEqual([]);
-      expect(await rules(fleet, kind)).toEqual(before);
-      expect(before.join("\n")).not.toMatch(/CNI-FORWARD .* ACCEPT/);
-      const by = (pod: number) => (pod % 2 === 0 ? "go" : "ours");
-      const pods = range(0, 20);
-      expect(failures(await call(fleet, kind, "ADD", by, config, { pods, parallel: 8 }))).toEqual([]);
-      expect(failures(await call(fleet, kind, "CHECK", "ours", config, { pods, parallel: 8 }))).toEqual([]);
-      const other = (pod: number) => (pod % 2 === 0 ? "ours" : "go");
-      expect(failures(await call(fleet, kind, "DEL", other, config, { pods, parallel: 8 }))).toEqual([]);
-      expect(await rules(fleet, kind)).toEqual(before);
-    },
-  );
+  test.for(kinds)("iptables-%s: a crowd on a node without rules, then one of both kinds", async (kind) => {
+    const config = firewall({ ingressPolicy: "same-bridge" });
+    const parallel = engine === "node" ? 8 : 50;
+    await using fleet = await open(50);
+    expect(failures(await call(fleet, kind, "ADD", "ours", config, { parallel }))).toEqual([]);
+    const all = await rules(fleet, kind);
+    const added = all.filter((line) => line.startsWith("-A"));
+    // Each family has its own: the same line once or, where it is of neither, twice.
+    for (const line of added) expect(added.filter((each) => each === line).length, line).toBeLessThanOrEqual(2);
+    expect(added.filter((line) => /^-A CNI-FORWARD .* ACCEPT$/.test(line))).toHaveLength(50 * 4);
+    expect(failures(await call(fleet, kind, "DEL", "ours", config, { parallel }))).toEqual([]);
+    const before = await rules(fleet, kind);
+    expect(failures(await call(fleet, kind, "ADD", "ours", config, { parallel }))).toEqual([]);
+    expect(failures(await call(fleet, kind, "DEL", "ours", config, { parallel }))).toEqual([]);
+    expect(await rules(fleet, kind)).toEqual(before);
+    expect(before.join("\n")).not.toMatch(/CNI-FORWARD .* ACCEPT/);
+    const by = (pod: number) => (pod % 2 === 0 ? "go" : "ours");
+    const pods = range(0, 20);
+    expect(failures(await call(fleet, kind, "ADD", by, config, { pods, parallel: 8 }))).toEqual([]);
+    expect(failures(await call(fleet, kind, "CHECK", "ours", config, { pods, parallel: 8 }))).toEqual([]);
+    const other = (pod: number) => (pod % 2 === 0 ? "ours" : "go");
+    expect(failures(await call(fleet, kind, "DEL", other, config, { pods, parallel: 8 }))).toEqual([]);
+    expect(await rules(fleet, kind)).toEqual(before);
+  });
 });

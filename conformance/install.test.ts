@@ -118,7 +118,6 @@ echo "$calls calls"
 `,
     );
     const working = workers.map((worker) => cell.run("/bin/sh", ["/run/work", worker]));
-    // A cell's call is bounded, so the workers' time is.
     const until = Date.now() + 8000;
     let rounds = 0;
     for (; rounds < 15 && Date.now() < until; rounds++) {

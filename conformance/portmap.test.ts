@@ -211,29 +211,25 @@ describeWith(needs, "portmap, thousands of ports", () => {
   test.for([
     ["nftables", 10_000],
     ["iptables-nft", 5_000],
-  ] as const)(
-    "%s, %i: made, left as they are, found, and taken away",
-    { timeout: 120_000 },
-    async ([backend, count]) => {
-      await using cell = await Cell.open();
-      const path = pathWith("nft");
-      await cell.addPod("pod");
-      await cell.shell("ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.0.1/24 dev br0");
-      const node = new Node(cell, backend, `${path.path}:/usr/sbin:/usr/bin:/sbin:/bin`);
-      const portMappings = Array.from({ length: count }, (_, at) => ({
-        hostPort: 10_000 + at,
-        containerPort: 10_000 + at,
-        protocol: "udp",
-      }));
-      const mapped = async () => Number(await cell.shell("nft list ruleset | grep -c 10.1.0.5:1 || true"));
-      for (const verb of ["ADD", "ADD", "CHECK", "DEL"]) {
-        const { exit, stdout } = await node.call("ours", verb, { conf: { runtimeConfig: { portMappings } } }, "c0");
-        expect([verb, exit, exit === 0 ? "" : stdout]).toEqual([verb, 0, ""]);
-        expect(await mapped()).toBe(verb === "DEL" ? 0 : count);
-      }
-      path.remove();
-    },
-  );
+  ] as const)("%s, %i: made, left as they are, found, and taken away", async ([backend, count]) => {
+    await using cell = await Cell.open();
+    const path = pathWith("nft");
+    await cell.addPod("pod");
+    await cell.shell("ip link add br0 type bridge; ip link set br0 up; ip addr add 10.1.0.1/24 dev br0");
+    const node = new Node(cell, backend, `${path.path}:/usr/sbin:/usr/bin:/sbin:/bin`);
+    const portMappings = Array.from({ length: count }, (_, at) => ({
+      hostPort: 10_000 + at,
+      containerPort: 10_000 + at,
+      protocol: "udp",
+    }));
+    const mapped = async () => Number(await cell.shell("nft list ruleset | grep -c 10.1.0.5:1 || true"));
+    for (const verb of ["ADD", "ADD", "CHECK", "DEL"]) {
+      const { exit, stdout } = await node.call("ours", verb, { conf: { runtimeConfig: { portMappings } } }, "c0");
+      expect([verb, exit, exit === 0 ? "" : stdout]).toEqual([verb, 0, ""]);
+      expect(await mapped()).toBe(verb === "DEL" ? 0 : count);
+    }
+    path.remove();
+  });
 });
 
 describeWith(needs, "portmap, ours beside the Go plugin", () => {

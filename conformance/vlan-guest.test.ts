@@ -22,7 +22,7 @@ describeWith(
 
     beforeAll(async () => {
       report = await playInGuests(scenarios, { ours: embedded, go: reference });
-    }, 600_000);
+    }, 2_000_000);
 
     test.for(scenarios.map((scenario, at) => ({ scenario, at, name: scenario.name })))("$name", ({ scenario, at }) => {
       const [go = [], mine = []] = [report.go[at], report.ours[at]];

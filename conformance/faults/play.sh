@@ -43,7 +43,7 @@ call() {
 # struck REQUEST...: the call that something befalls. A call that hangs is ended.
 struck() {
   request "$@"
-  printf %s "$conf" | timeout -s KILL 20 strace -f -o /run/trace $options "$plugin" >/run/stdout 2>/run/stderr
+  printf %s "$conf" | timeout -s KILL 300 strace -f -o /run/trace $options "$plugin" >/run/stdout 2>/run/stderr
   answered struck $?
   part trace && cat /run/trace >&3
 }

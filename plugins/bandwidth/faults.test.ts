@@ -7,7 +7,6 @@ import type { Call } from "../../testing/runtime.ts";
 import { checked, makeVethNode, type VethNode } from "../../testing/veth.ts";
 import { bandwidth } from "./index.ts";
 
-const timeout = 120_000;
 const conf = {
   cniVersion: "1.1.0",
   ingressRate: 8_000_000,
@@ -55,14 +54,14 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth, one fault in a call"
   const everyFaultOf = (call: () => Promise<Call>, fault: Fault, judge: (error: unknown) => Promise<void>) =>
     everyFault({ runtime: on.runtime, call, fault, judge });
 
-  test("an ADD that is refused something leaves nothing", { timeout }, async () => {
+  test("an ADD that is refused something leaves nothing", async () => {
     await everyFaultOf(fresh, EIO, async (error) => {
       expect([await ifbs(), await onPair()]).toEqual(error === undefined ? everything : nothing);
       await recovers();
     });
   });
 
-  test("after an ADD that was killed the next one is served, and DEL leaves nothing", { timeout }, async () => {
+  test("after an ADD that was killed the next one is served, and DEL leaves nothing", async () => {
     await everyFaultOf(fresh, "killed", async (error) => {
       expect(error).toBeDefined();
       const result = await on.add(conf);
@@ -72,7 +71,7 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth, one fault in a call"
     });
   });
 
-  test("what an ADD that was killed has made, GC deletes", { timeout }, async () => {
+  test("what an ADD that was killed has made, GC deletes", async () => {
     const collect = { verb: "GC", conf: { cniVersion: "1.1.0", "cni.dev/valid-attachments": [] } };
     await everyFaultOf(fresh, "killed", async () => {
       await on.runtime.call(collect);
@@ -80,7 +79,7 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth, one fault in a call"
     });
   });
 
-  test.each(["DEL", "GC"])("%s says it is done only when it is", { timeout }, async (verb) => {
+  test.each(["DEL", "GC"])("%s says it is done only when it is", async (verb) => {
     for (const fault of [EIO, "killed"] as const)
       await everyFaultOf(
         () => added(verb, { "cni.dev/valid-attachments": [] }),
@@ -92,7 +91,7 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth, one fault in a call"
       );
   });
 
-  test("CHECK changes nothing", { timeout }, async () => {
+  test("CHECK changes nothing", async () => {
     await everyFaultOf(
       () => added("CHECK"),
       EIO,

@@ -9,7 +9,6 @@ import { answer, type Call } from "../../testing/runtime.ts";
 import { resultText } from "../../lib/cni/result-text.ts";
 import type { Result } from "../../lib/cni/result.ts";
 
-const timeout = 300_000;
 const layers = { ...layer3, isDefaultGateway: true, hairpinMode: true };
 /** Where the packet filter begins: what comes before is refused to attachments without rules. */
 const isFilter = (name: string, args: readonly unknown[]) =>
@@ -148,7 +147,7 @@ for (const each of variants)
   describeWith(needs, `bridge${each.about}, every system call refused once`, () => {
     use(each);
 
-    test("ADD on a node without the bridge", { timeout }, async () => {
+    test("ADD on a node without the bridge", async () => {
       const call = async () => {
         await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
         return request("ADD");
@@ -158,12 +157,12 @@ for (const each of variants)
       });
     });
 
-    test("CHECK", { timeout }, async () => {
+    test("CHECK", async () => {
       const call = async () => ({ ...request("CHECK"), conf: { ...conf, prevResult: await prevResult() } });
       await everyFaultOf(call, EIO, async () => expect((await left()).held).toEqual(["c0"]));
     });
 
-    test("DEL says it is done only when it is", { timeout }, async () => {
+    test("DEL says it is done only when it is", async () => {
       const call = async () => {
         await add("c0", pod);
         return request("DEL");
@@ -173,7 +172,7 @@ for (const each of variants)
       });
     });
 
-    test("GC says it is done only when it is, and is done the next time", { timeout }, async () => {
+    test("GC says it is done only when it is, and is done the next time", async () => {
       await everyFaultOf(garbage, EIO, async (error) => {
         if (error !== undefined) await on.runtime.call(collect());
         expect(await left()).toEqual(nothing);
@@ -183,7 +182,7 @@ for (const each of variants)
 
 describeWith(needs, "bridge, every system call of STATUS refused once", () => {
   use(variants[0] as (typeof variants)[number]);
-  test("STATUS changes nothing, and is not content where it could not look", { timeout }, async () => {
+  test("STATUS changes nothing, and is not content where it could not look", async () => {
     await add("c0", pod);
     const status = { verb: "STATUS", conf: { ...conf, cniVersion: "1.1.0" } };
     let before = await left();
@@ -206,7 +205,7 @@ for (const each of variants.slice(0, 2))
   describeWith(needs, `bridge${each.about}, killed before every system call`, () => {
     use(each);
 
-    test("ADD on a node without the bridge", { timeout }, async () => {
+    test("ADD on a node without the bridge", async () => {
       const call = async () => {
         await on.node.run("sh", "-c", "ip link del cni0 2>/dev/null || true");
         return request("ADD");
@@ -214,7 +213,7 @@ for (const each of variants.slice(0, 2))
       await everyFaultOf(call, "killed", async (error) => expect(error).toBeDefined());
     });
 
-    test("GC", { timeout }, async () => {
+    test("GC", async () => {
       await everyFaultOf(garbage, "killed", async (error) => {
         expect(error).toBeDefined();
         await on.runtime.call(collect());
@@ -222,7 +221,7 @@ for (const each of variants.slice(0, 2))
       });
     });
 
-    test("DEL", { timeout }, async () => {
+    test("DEL", async () => {
       const call = async () => {
         await add("c0", pod);
         return request("DEL");

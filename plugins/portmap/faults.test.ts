@@ -8,7 +8,6 @@ import { nft } from "../../testing/nft.ts";
 import { makePortNode, type PortNode } from "../../testing/ports.ts";
 import type { Call } from "../../testing/runtime.ts";
 
-const timeout = 300_000;
 const ips = ["10.1.0.5/24", "fd00:1::5/64"];
 const mappings = [
   { hostPort: 8080, containerPort: 80, protocol: "tcp" },
@@ -68,7 +67,7 @@ for (const [name, backend, variant] of variants)
         expect(await left()).toEqual([]);
       };
 
-      test("ADD on a node without rules, and on one with", { timeout }, async () => {
+      test("ADD on a node without rules, and on one with", async () => {
         for (const clean of [true, false])
           await every({
             call: async () => {
@@ -86,7 +85,7 @@ for (const [name, backend, variant] of variants)
           });
       });
 
-      test("DEL and GC say they are done only when they are", { timeout }, async () => {
+      test("DEL and GC say they are done only when they are", async () => {
         for (const verb of ["DEL", "GC"])
           await every({
             call: added(verb),
@@ -98,7 +97,7 @@ for (const [name, backend, variant] of variants)
           });
       });
 
-      test("CHECK changes nothing, and is not content where it could not look", { timeout }, async () => {
+      test("CHECK changes nothing, and is not content where it could not look", async () => {
         await call("ADD");
         const before = await left();
         await every({
@@ -111,7 +110,7 @@ for (const [name, backend, variant] of variants)
         });
       });
 
-      test("killed before any call of any verb", { timeout }, async () => {
+      test("killed before any call of any verb", async () => {
         // What comes last, to forget flows, may fail in silence, and so may it end.
         const judge = async () => {
           await recovers();

@@ -8,7 +8,6 @@ import type { Call } from "../../testing/runtime.ts";
 import { checked, makeVethNode, podMac, type VethNode } from "../../testing/veth.ts";
 import { tuning } from "./index.ts";
 
-const timeout = 120_000;
 const dataDir = "/run/cni/tuning";
 const arpFilter = "net/ipv4/conf/eth0/arp_filter";
 const conf = {
@@ -70,7 +69,7 @@ describeWith(["cell", "ip"], "tuning, one fault in a call", () => {
   const everyFaultOf = (call: () => Promise<Call>, fault: Fault, judge: (error: unknown) => Promise<void>) =>
     everyFault({ runtime: on.runtime, call, fault, judge });
 
-  test("an ADD that is refused something leaves nothing", { timeout }, async () => {
+  test("an ADD that is refused something leaves nothing", async () => {
     await everyFaultOf(fresh, EIO, async (error) => {
       const seen = [await link(), await arp(), kept()];
       expect(seen).toEqual(error === undefined ? [tuned, "1", true] : [untuned, "0", false]);
@@ -78,14 +77,14 @@ describeWith(["cell", "ip"], "tuning, one fault in a call", () => {
     });
   });
 
-  test("what an ADD that was killed has changed, DEL gives back", { timeout }, async () => {
+  test("what an ADD that was killed has changed, DEL gives back", async () => {
     await everyFaultOf(fresh, "killed", async (error) => {
       expect(error).toBeDefined();
       await recovers();
     });
   });
 
-  test("an ADD after one that was killed keeps what that one found", { timeout }, async () => {
+  test("an ADD after one that was killed keeps what that one found", async () => {
     await everyFaultOf(fresh, "killed", async () => {
       await on.add(conf);
       expect(await link()).toEqual(tuned);
@@ -93,7 +92,7 @@ describeWith(["cell", "ip"], "tuning, one fault in a call", () => {
     });
   });
 
-  test("a second ADD that was killed takes nothing from the first", { timeout }, async () => {
+  test("a second ADD that was killed takes nothing from the first", async () => {
     const again = async () => {
       await fresh();
       await on.add({ mtu: 1450 });
@@ -102,7 +101,7 @@ describeWith(["cell", "ip"], "tuning, one fault in a call", () => {
     await everyFaultOf(again, "killed", recovers);
   });
 
-  test.each([EIO, "killed" as const])("DEL says it is done only when it is (%s)", { timeout }, async (fault) => {
+  test.each([EIO, "killed" as const])("DEL says it is done only when it is (%s)", async (fault) => {
     await everyFaultOf(
       () => added("DEL"),
       fault,
@@ -113,7 +112,7 @@ describeWith(["cell", "ip"], "tuning, one fault in a call", () => {
     );
   });
 
-  test("CHECK changes nothing", { timeout }, async () => {
+  test("CHECK changes nothing", async () => {
     await everyFaultOf(
       () => added("CHECK"),
       EIO,
