@@ -28,7 +28,7 @@ async function expectTraffic({ cell }: Fleet, outcomes: readonly FleetOutcome[])
   const [first, last] = [outcomes[0], outcomes.at(-1)];
   if (first === undefined || last === undefined) throw new Error("no pods");
   const [to = ""] = addressesOf(last);
-  await cell.shell(`ping -c 1 -W 2 -q ${to.split("/")[0]}`, `pod${first.pod}`);
+  await cell.shell(`ping -c 1 -W 20 -q ${to.split("/")[0]}`, `pod${first.pod}`);
 }
 
 const none = ["cell", "ip", "ping", "go"] as const;
@@ -94,7 +94,7 @@ describeWith(none, `drills of ${pods.length} pods`, () => {
     const [again] = await fleet.call({ ...call, by: "ours", env: { CNI_NETNS: netnsOf(1) } });
     expect(again?.stdout).toContain("duplicate allocation");
     expect(await fleet.left()).toEqual(before);
-    await fleet.cell.shell("ping -c 1 -W 2 -q 10.244.1.1", "pod0");
+    await fleet.cell.shell("ping -c 1 -W 20 -q 10.244.1.1", "pod0");
   });
 
   test("the runtime forgot half of Go's pods and half of ours: STATUS, and GC takes those and no others", async () => {

@@ -47,7 +47,7 @@ describeWith(["cell", "ip", "ping", "go"], `storms of ${pods.length} calls, ${pa
     const ports = await fleet.ip("link show master cni0");
     expect(ports.filter(({ operstate }) => operstate === "UP").length).toBeGreaterThanOrEqual(up.length);
     const [first, last] = [told[0], told.at(-1)];
-    await fleet.cell.shell(`ping -c 1 -W 2 -q ${last?.addresses[0]?.split("/")[0]}`, `pod${first?.pod}`);
+    await fleet.cell.shell(`ping -c 1 -W 20 -q ${last?.addresses[0]?.split("/")[0]}`, `pod${first?.pod}`);
 
     await fleet.end(pods.slice(half));
     const deleted = await fleet.call({ verb: "DEL", by, pods, config, parallel });

@@ -22,8 +22,11 @@ export interface TestNode {
   ip(args: string, netns?: string): Promise<Record<string, unknown>[]>;
   /** Runs a command in the node; its standard output. */
   run(command: string, ...args: string[]): Promise<string>;
-  /** Whether an address answers an echo request within a second, from the node or from a container. */
-  ping(address: string, netns?: string): Promise<boolean>;
+  /**
+   * Whether an address answers an echo request, from the node or from a container. Who expects no answer says how many seconds
+   * are enough to wait for it; who expects one waits for a machine that has other things to do.
+   */
+  ping(address: string, netns?: string, seconds?: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -57,9 +60,9 @@ export async function makeNode(): Promise<TestNode> {
       return JSON.parse(out === "" ? "[]" : out);
     },
     run,
-    async ping(address, netns) {
+    async ping(address, netns, seconds = 20) {
       const inside = netns === undefined ? [] : ["ip", "netns", "exec", netnsName(netns)];
-      const [command = "", ...args] = [...inside, "ping", "-c", "1", "-W", "1", "-q", address];
+      const [command = "", ...args] = [...inside, "ping", "-c", "1", "-W", `${seconds}`, "-q", address];
       return (await execa(command, args, { reject: false })).exitCode === 0;
     },
     async close() {

@@ -5,6 +5,7 @@ import { execa } from "execa";
 import { resultText } from "../lib/cni/result-text.ts";
 import type { Result } from "../lib/cni/result.ts";
 import { portmap } from "../plugins/portmap/index.ts";
+import { carriesPackets } from "./carrier.ts";
 import { makeNode, type TestNode } from "./node.ts";
 import { makeRuntime, type Call, type Runtime } from "./runtime.ts";
 
@@ -20,11 +21,11 @@ const udp = require("dgram").createSocket("udp6");
 udp.on("message", (_, from) => udp.send(said(from.address), from.port, from.address)).bind(53, "::", () => console.log("up"));
 `;
 
-/** Asks once, and says "no answer" after a second. */
+/** Asks once, and says "no answer" when the time is up. */
 const client = `
-const [, protocol, address, port, from] = process.argv;
+const [, protocol, address, port, waitMs, from] = process.argv;
 const done = (text) => { process.stdout.write(text); process.exit(0); };
-setTimeout(() => done("no answer"), 1000);
+setTimeout(() => done("no answer"), Number(waitMs));
 if (protocol === "tcp") {
   const socket = require("net").connect({ host: address, port: Number(port) });
   socket.on("data", (data) => done(String(data))).on("error", () => done("no answer"));
@@ -36,6 +37,15 @@ if (protocol === "tcp") {
 }
 `;
 
+export interface Asked {
+  readonly fromPort?: number;
+  /** How long an answer is waited for: unless told, as long as one may take on a machine that has other things to do. */
+  readonly waitMs?: number;
+}
+
+/** Of whom no answer is expected. */
+export const silent: Asked = { waitMs: 1000 };
+
 export interface PortNode {
   readonly node: TestNode;
   readonly runtime: Runtime;
@@ -45,7 +55,7 @@ export interface PortNode {
   /** A configuration with what came before in it. */
   after(conf: object, pod?: Pod, ips?: readonly string[]): object;
   /** Who answers, and whom he sees: "a sees 10.1.0.1". */
-  ask(where: Pod | "outside" | "node", protocol: "tcp" | "udp", to: string, fromPort?: number): Promise<string>;
+  ask(where: Pod | "outside" | "node", protocol: "tcp" | "udp", to: string, more?: Asked): Promise<string>;
   /** A shell command in the node. */
   shell(script: string, netns?: string): Promise<string>;
   close(): Promise<void>;
@@ -86,7 +96,8 @@ export async function makePortNode(): Promise<PortNode> {
     ${pair("up0", pods.outside, ["192.0.2.2/24", "2001:db8::2/64"], ["192.0.2.1", "2001:db8::1"])}
     ip addr add 192.0.2.1/24 dev up0
     ip addr add 2001:db8::1/64 dev up0 nodad
-    sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1`);
+    sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    ${["veth-a", "veth-b", "up0"].map(carriesPackets).join("\n")}`);
   const runtime = makeRuntime(node, portmap);
   const servers: { kill(): boolean }[] = [];
   for (const name of ["a", "b"] as const) {
@@ -118,7 +129,7 @@ export async function makePortNode(): Promise<PortNode> {
       resultText(result, "1.0.0");
       return result;
     },
-    async ask(where, protocol, to, fromPort) {
+    async ask(where, protocol, to, { fromPort, waitMs = 20_000 } = {}) {
       const at = to.lastIndexOf(":");
       const [host, port] = [to.slice(0, at).replace(/^\[|\]$/g, ""), to.slice(at + 1)];
       const inside = where === "node" ? [] : ["ip", "netns", "exec", netnsName(pods[where])];
@@ -130,6 +141,7 @@ export async function makePortNode(): Promise<PortNode> {
         protocol,
         host,
         port,
+        `${waitMs}`,
         `${fromPort ?? ""}`,
       ];
       return (await execa(command, args)).stdout;

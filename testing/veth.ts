@@ -1,4 +1,5 @@
 // An attachment that another plugin made, as a chained plugin meets it: a veth pair between a container and the node.
+import { carriesPackets } from "./carrier.ts";
 import { makeNode, type TestNode } from "./node.ts";
 import { makeRuntime, type Call, type Runtime } from "./runtime.ts";
 import type { AnyPlugin } from "../lib/cni/plugin.ts";
@@ -54,6 +55,8 @@ export async function makeVethNode(plugin: AnyPlugin): Promise<VethNode> {
   await inPod("ip", "addr", "add", `${address.pod}/24`, "dev", "eth0");
   await inPod("ip", "link", "set", "eth0", "up");
   await inPod("ip", "link", "set", "lo", "up");
+  await node.run("sh", "-c", carriesPackets("host0"));
+  await inPod("sh", "-c", carriesPackets("eth0"));
   const prevResult = {
     cniVersion: "1.1.0",
     interfaces: [

@@ -218,8 +218,9 @@ const damaged: GuestScenario[] = [
   ).map(([what, text, says]) => damage(`the gateway's ${what}`, `${gatewayPort}; ${text}`, says, { isGateway: true })),
 ];
 
+/** An answer that is expected may be long in coming: the guest is emulated, on a machine that has other things to do. */
 const ping = (address: string, exits: number, pod?: string): GuestDeed =>
-  shell(`ping -q -c 1 -W 1 ${address}`, { exits, ...(pod === undefined ? {} : { pod }) });
+  shell(`ping -q -c 1 -W ${exits === 0 ? 20 : 1} ${address}`, { exits, ...(pod === undefined ? {} : { pod }) });
 /** A tagged link on a pod's own, with an address. */
 const tagged = (id: number, address: string, pod: string): GuestDeed =>
   shell(`ip link add eth0.${id} link eth0 up type vlan id ${id}; ip addr add ${address} dev eth0.${id}`, { pod });

@@ -252,7 +252,7 @@ describeWith(["cell", "ip", "ping"], "bridge ADD: addresses and traffic", () => 
 
 describeWith(["cell", "ip", "ping"], "bridge ADD: what a port lets through", () => {
   /** Whether two macvlans in VEPA mode over the container's link, which only meet at the bridge, reach each other. */
-  async function reflects(): Promise<boolean> {
+  async function reflects(seconds?: number): Promise<boolean> {
     const inner = await on.node.container("inner");
     const shell = (text: string) =>
       on.node.run("ip", "netns", "exec", pod.slice("/run/netns/".length), "sh", "-ec", text);
@@ -262,7 +262,7 @@ describeWith(["cell", "ip", "ping"], "bridge ADD: what a port lets through", () 
     );
     await execa("ip", ["-n", inner.slice("/run/netns/".length), "addr", "add", "10.7.0.2/24", "dev", "mv1"]);
     await execa("ip", ["-n", inner.slice("/run/netns/".length), "link", "set", "mv1", "up"]);
-    return on.node.ping("10.7.0.2", pod);
+    return on.node.ping("10.7.0.2", pod, seconds);
   }
 
   test("hairpinMode: a frame may leave by the port it came in by", async () => {
@@ -273,7 +273,7 @@ describeWith(["cell", "ip", "ping"], "bridge ADD: what a port lets through", () 
 
   test("without hairpinMode it may not", async () => {
     await on.add({ netns: pod });
-    expect(await reflects()).toBe(false);
+    expect(await reflects(1)).toBe(false);
   });
 
   test("portIsolation: isolated ports reach the gateway and others, not each other", async () => {
@@ -283,7 +283,7 @@ describeWith(["cell", "ip", "ping"], "bridge ADD: what a port lets through", () 
     await on.add({ netns: b, conf: isolated, containerId: "c1", ips: ["10.1.0.6/24 10.1.0.1"] });
     await on.add({ netns: open, containerId: "c2", ips: ["10.1.0.7/24 10.1.0.1"] });
     expect(await port(first)).toMatchObject({ isolated: true });
-    expect(await on.node.ping("10.1.0.6", pod)).toBe(false);
+    expect(await on.node.ping("10.1.0.6", pod, 1)).toBe(false);
     expect(await on.node.ping("10.1.0.7", pod)).toBe(true);
     expect(await on.node.ping("10.1.0.1", pod)).toBe(true);
   });

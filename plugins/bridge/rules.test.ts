@@ -59,7 +59,7 @@ describeWith(["cell", "ip", "ping", "nft", "iptables", "legacy iptables"], "brid
     const searchPath = paths[variant].path;
     await outside();
     await on.add({ netns: pod, ips: both, conf: { ...conf, ipMasq: false } });
-    expect(await on.node.ping("192.0.2.2", pod)).toBe(false);
+    expect(await on.node.ping("192.0.2.2", pod, 1)).toBe(false);
     await on.del({ netns: pod });
 
     await on.add({ netns: pod, ips: both, conf, searchPath });
@@ -325,7 +325,7 @@ describeWith(["cell", "ip", "ping", "nft"], "bridge macspoofchk", () => {
     await on.check(result, { netns: pod, conf });
     const name = pod.slice("/run/netns/".length);
     await on.node.run("ip", "-n", name, "link", "set", "eth0", "address", "02:00:00:00:00:66");
-    expect(await on.node.ping("10.1.0.1", pod)).toBe(false);
+    expect(await on.node.ping("10.1.0.1", pod, 1)).toBe(false);
     await on.node.run("ip", "-n", name, "link", "set", "eth0", "address", mac);
     expect(await on.node.ping("10.1.0.1", pod)).toBe(true);
     await nft("flush chain bridge nat PREROUTING");

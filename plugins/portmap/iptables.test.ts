@@ -4,7 +4,7 @@ import type { Sys } from "../../lib/host/sys.ts";
 import { iptables, pathWith, saved, type Variant } from "../../testing/iptables.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { nft } from "../../testing/nft.ts";
-import { makePortNode, type PortNode } from "../../testing/ports.ts";
+import { makePortNode, silent, type PortNode } from "../../testing/ports.ts";
 import { quietSpawn } from "../../testing/host.ts";
 
 const web = { hostPort: 8080, containerPort: 80, protocol: "tcp" };
@@ -127,7 +127,7 @@ function describe4(variant: Variant): void {
       expect(await on.ask("a", "tcp", "[2001:db8::1]:8080")).toBe("a sees fd00:1::1");
       expect(await on.ask("b", "tcp", "192.0.2.1:8080")).toBe("a sees 10.1.0.1");
       await del();
-      expect(await on.ask("outside", "tcp", "192.0.2.1:8080")).toBe("no answer");
+      expect(await on.ask("outside", "tcp", "192.0.2.1:8080", silent)).toBe("no answer");
     });
 
     test("DEL takes what is of the container, knowing neither mappings nor netns, and nobody else's", async () => {

@@ -4,7 +4,7 @@ import { sys } from "../../lib/host/node.ts";
 import type { Sys } from "../../lib/host/sys.ts";
 import { describeWith } from "../../testing/needs.ts";
 import { nft, nftJson, rulesIn } from "../../testing/nft.ts";
-import { makePortNode, type PortNode } from "../../testing/ports.ts";
+import { makePortNode, silent, type PortNode } from "../../testing/ports.ts";
 
 const AF_NETLINK = 16;
 const web = { hostPort: 8080, containerPort: 80, protocol: "tcp" };
@@ -115,9 +115,9 @@ describeWith(["cell", "ip", "nft"], "portmap over nftables", () => {
     expect(await on.ask("a", "tcp", "[2001:db8::1]:8080")).toBe("a sees fd00:1::1");
     expect(await on.ask("b", "tcp", "192.0.2.1:8080")).toBe("a sees 10.1.0.6");
     // A port of somebody else's is none of ours.
-    expect(await on.ask("outside", "tcp", "10.1.0.6:8080")).toBe("no answer");
+    expect(await on.ask("outside", "tcp", "10.1.0.6:8080", silent)).toBe("no answer");
     await del();
-    expect(await on.ask("outside", "tcp", "192.0.2.1:8080")).toBe("no answer");
+    expect(await on.ask("outside", "tcp", "192.0.2.1:8080", silent)).toBe("no answer");
   });
 
   test("ADD again changes nothing; with other mappings or another address it leaves none of the old", async () => {
@@ -231,7 +231,7 @@ describeWith(["cell", "ip", "nft"], "portmap over nftables", () => {
     ]);
     expect(await rules("prerouting")).toEqual(["fib daddr type local jump hostports_all"]);
     expect(await on.ask("outside", "tcp", "192.0.2.1:8080")).toBe("a sees 192.0.2.2");
-    expect(await on.ask("node", "tcp", "192.0.2.1:8080")).toBe("no answer");
+    expect(await on.ask("node", "tcp", "192.0.2.1:8080", silent)).toBe("no answer");
     await on.runtime.call({ verb: "CHECK", netns: on.pods.a, conf: on.after(conf([web], conditions)) });
   });
 
@@ -378,13 +378,13 @@ describeWith(["cell", "ip", "nft"], "portmap over nftables", () => {
     await on.add(conf([web]), { pod: "b", containerId: "c1", ips: ["10.1.0.6/24", "fd00:1::6/64"] });
     const flows = async () =>
       (await on.shell("cat /proc/net/nf_conntrack")).split("\n").filter((line) => line.includes("dport=5353"));
-    expect(await on.ask("outside", "udp", "192.0.2.1:5353", 4000)).toBe("no answer");
-    await on.ask("outside", "udp", "10.1.0.6:5353", 4001);
-    await on.ask("outside", "udp", "[2001:db8::1]:5353", 4000);
+    expect(await on.ask("outside", "udp", "192.0.2.1:5353", { ...silent, fromPort: 4000 })).toBe("no answer");
+    await on.ask("outside", "udp", "10.1.0.6:5353", { ...silent, fromPort: 4001 });
+    await on.ask("outside", "udp", "[2001:db8::1]:5353", { ...silent, fromPort: 4000 });
     expect(await flows()).toHaveLength(3);
     await on.add(conf([dns, { ...dns, hostPort: 5354 }]), { ips: dual });
     expect(await flows()).toEqual([expect.stringContaining("dst=10.1.0.6 ")]);
-    expect(await on.ask("outside", "udp", "192.0.2.1:5353", 4000)).toBe("a sees 192.0.2.2");
+    expect(await on.ask("outside", "udp", "192.0.2.1:5353", { fromPort: 4000 })).toBe("a sees 192.0.2.2");
     expect(await flows()).toHaveLength(2);
     await del({ conf: conf([dns]) });
     expect(await flows()).toHaveLength(1);
