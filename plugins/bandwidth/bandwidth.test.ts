@@ -329,17 +329,22 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth", () => {
   });
 
   describe("a stream", () => {
-    const bytes = 400_000;
+    const bytes = 1_000_000;
     const listen = `
+      let ready;
       const server = require("net").createServer((socket) => {
         let [count, start] = [0, performance.now()];
+        const since = (then) => performance.now() - then;
         socket.on("data", (data) => { count += data.length; });
-        socket.on("end", () => { console.log(count, performance.now() - start); process.exit(); });
-      }).listen(7777, "0.0.0.0", () => console.log("ready"));`;
+        socket.on("end", () => { console.log(count, since(ready), since(start)); process.exit(); });
+      }).listen(7777, "0.0.0.0", () => { ready = performance.now(); console.log("ready"); });`;
     const send = `require("net").connect(7777, process.argv[1]).end(Buffer.alloc(${bytes}));`;
 
-    /** Milliseconds that so many bytes take, to the container or from it. */
-    async function timeOf(direction: "in" | "out"): Promise<number> {
+    /**
+     * Milliseconds that so many bytes take, to the container or from it: no more than since somebody listened, no less than since
+     * he heard of the connection, which a busy machine tells late.
+     */
+    async function timeOf(direction: "in" | "out"): Promise<{ most: number; least: number }> {
       const inPod = ["ip", "netns", "exec", on.netns.replace("/run/netns/", "")];
       const [receiver, sender, to] = direction === "in" ? [inPod, [], address.pod] : [[], inPod, address.node];
       const start = (where: readonly string[], script: string, ...args: string[]) => {
@@ -349,22 +354,23 @@ describeWith(["cell", "ip", "tc", "ifb links"], "bandwidth", () => {
       const receiving = start(receiver, listen);
       await new Promise<void>((resolve) => receiving.stdout.once("data", () => resolve()));
       await start(sender, send, to);
-      const [, count, ms] = /^ready\n(\d+) ([\d.]+)$/.exec((await receiving).stdout) ?? [];
+      const [, count, most, least] = /^ready\n(\d+) ([\d.]+) ([\d.]+)$/.exec((await receiving).stdout) ?? [];
       expect(Number(count)).toBe(bytes);
-      return Number(ms);
+      return { most: Number(most), least: Number(least) };
     }
 
     test.each([
-      // 50,000 bytes at once, the rest at 250,000 bytes a second: 1.4 seconds.
+      // 50,000 bytes at once, the rest at 250,000 bytes a second: 3.8 seconds.
       ["in", { ingressRate: 2 * megabit, ingressBurst: 400_000 }],
       ["out", { egressRate: 2 * megabit, egressBurst: 400_000 }],
     ] as const)("that goes %s is as slow as it should be, the other way as fast as ever", async (direction, conf) => {
       const other = direction === "in" ? "out" : "in";
       await on.add(conf);
       const [slow, fast] = [await timeOf(direction), await timeOf(other)];
-      expect(slow).toBeGreaterThan(1_000);
-      expect(slow).toBeLessThan(4_000);
-      expect(fast).toBeLessThan(700);
+      expect(slow.most).toBeGreaterThan(3_000);
+      expect(slow.least).toBeLessThan(11_000);
+      // Shaped it would take longer; as it is, a few hundredths of a second.
+      expect(fast.least).toBeLessThan(3_000);
     });
   });
 });
