@@ -11,6 +11,8 @@ import { addBridge, addVeth, setLink } from "./link.ts";
 import { openRoute, type RouteSocket } from "./open.ts";
 
 const ENOBUFS = 105;
+/** A wait that ends with its time has not seen what it waited for: that time is longer than any machine takes to tell. */
+const [longMs, soonMs] = [50_000, 40_000];
 
 describeWith(["cell", "ip"], "waiting for a change", () => {
   let node: TestNode;
@@ -32,8 +34,8 @@ describeWith(["cell", "ip"], "waiting for a change", () => {
 
   /** Lets a shell go on beside us, and waits as `wait` says; what it saw, and how long it took. */
   async function beside<T>(script: string, wait: () => T): Promise<{ seen: T; tookMs: number }> {
-    const running = node.run("sh", "-c", script);
     const started = host.monotonicMs();
+    const running = node.run("sh", "-c", script);
     const seen = wait();
     const tookMs = host.monotonicMs() - started;
     await running;
@@ -42,19 +44,19 @@ describeWith(["cell", "ip"], "waiting for a change", () => {
 
   test("a link that comes up is seen when it does", async () => {
     const { seen, tookMs } = await beside("sleep 0.3; ip link set cni0 up", () =>
-      route.waitForLink(ifIndex, ({ up }) => up, 5000),
+      route.waitForLink(ifIndex, ({ up }) => up, longMs),
     );
     expect(seen?.up).toBe(true);
     expect(tookMs).toBeGreaterThan(200);
-    expect(tookMs).toBeLessThan(3000);
+    expect(tookMs).toBeLessThan(soonMs);
   });
 
   test("a link that goes away ends the wait", async () => {
     const { seen, tookMs } = await beside("sleep 0.2; ip link del cni0", () =>
-      route.waitForLink(ifIndex, () => false, 5000),
+      route.waitForLink(ifIndex, () => false, longMs),
     );
     expect(seen).toBeUndefined();
-    expect(tookMs).toBeLessThan(3000);
+    expect(tookMs).toBeLessThan(soonMs);
   });
 
   test("the time is up though other things happen all the time; the link is as last seen", async () => {
@@ -68,9 +70,9 @@ describeWith(["cell", "ip"], "waiting for a change", () => {
 
   test("what is so already needs no wait, and no time means one look", () => {
     const started = host.monotonicMs();
-    expect(route.waitForLink(ifIndex, ({ up }) => !up, 5000)?.name).toBe("cni0");
+    expect(route.waitForLink(ifIndex, ({ up }) => !up, longMs)?.name).toBe("cni0");
     expect(route.waitForLink(ifIndex, ({ up }) => up, 0)?.name).toBe("cni0");
-    expect(host.monotonicMs() - started).toBeLessThan(1000);
+    expect(host.monotonicMs() - started).toBeLessThan(soonMs);
   });
 
   test("addresses whose duplicate address detection ends", async () => {
@@ -102,11 +104,11 @@ describeWith(["cell", "ip"], "waiting for a change", () => {
         },
       }),
     );
-    const look = () => flooded.waitForLink(ifIndex, ({ up }) => up, 5000);
+    const look = () => flooded.waitForLink(ifIndex, ({ up }) => up, longMs);
     const { seen, tookMs } = await beside("sleep 0.2; ip link set cni0 up", look);
     flooded.close();
     expect(dropped).toBeGreaterThan(0);
     expect(seen?.up).toBe(true);
-    expect(tookMs).toBeLessThan(3000);
+    expect(tookMs).toBeLessThan(soonMs);
   });
 });
