@@ -247,11 +247,11 @@ describe("an executable", () => {
     script("x", `echo $$ > ${root}/pid; exec sleep 600`);
     let passed = 0;
     const spawn: Sys["spawn"] = (path, argv, env, stdin, timeoutMs) => {
-      const done = quietSpawn(path, argv, env, stdin, 300);
+      const done = quietSpawn(path, argv, env, stdin, 4000);
       passed = timeoutMs;
       return done;
     };
-    // The kernel ends it after 0.3 s; the clock says that it was the whole time.
+    // It is ended after 4 s, in which a shell has said who it is even on a busy machine; the clock says that it was the whole time.
     const host = hostOf("ADD", { over: { spawn, monotonicMs: () => sys.monotonicMs() + passed } });
     expect(await refusalOf(() => delegateAdd(request(), host, "x", config))).toMatchObject({
       code: 11,
@@ -283,7 +283,7 @@ describe("an executable that is being written", () => {
       sleepMs: (durationMs) => {
         slept += durationMs;
       },
-      monotonicMs: () => sys.monotonicMs() + slept,
+      monotonicMs: () => slept,
     };
     const host = hostOf("ADD", { over });
     expect(refusal(() => delegateAdd(request(), host, "x", config), host)).toMatchObject({
