@@ -185,6 +185,8 @@ describeWith(["cell", "ip"], "rtnetlink on the kernel", () => {
 
   test("addresses: broadcast, nodad, and away again", async () => {
     const ifIndex = makeBridge();
+    // Detection takes a second for each question: it goes on for as long as this test looks.
+    host.writeSysctl("net/ipv6/conf/cni0/dad_transmits", "600");
     route.change(
       setLink(ifIndex, { up: true }),
       addAddr(ifIndex, prefix("10.244.1.1/24")),
