@@ -62,6 +62,12 @@ function named(errno: string, ...calls: readonly string[]): Record<string, strin
 const outside = new Set(["execve", "exit_group"]);
 
 /**
+ * What the kernel begins anew by itself is one call, whatever strace counts: a write to a link's sysctl, while another process
+ * holds the lock it needs, is begun again until it gets it, which was seen up to 1,400 times in one call.
+ */
+const begunAnew = /= \? ERESTART\w+ /;
+
+/**
  * Every fault of a run that strace wrote down. Calls are refused from where the request is read: before that, libc and
  * Rust start up, and nobody is there to answer.
  */
@@ -70,6 +76,7 @@ export function faultsOf(trace: string): Fault[] {
   const faults: Fault[] = [];
   let reading = false;
   for (const [, call = "", rest = ""] of trace.matchAll(/^\d+ +(\w+)\((.*)$/gm)) {
+    if (begunAnew.test(rest)) continue;
     const when = (counts.get(call) ?? 0) + 1;
     counts.set(call, when);
     if (outside.has(call)) continue;
