@@ -19,7 +19,8 @@ export interface NodeState {
   readonly pods: Record<string, Place>;
 }
 
-const settleMs = 2000;
+/** Every state that scenarios leave settles at the second look at the latest; but one look alone has been seen to take two seconds. */
+const settleMs = 60_000;
 const look = [
   "ip -j -d link",
   "ip -j addr",
