@@ -34,11 +34,14 @@ describeWith(["cell", "ip"], "after a reboot", () => {
   /** A machine that was started so many seconds ago, by its clock of now; with a clock of another time. */
   const booted = (seconds: number, wallClockMs = () => Date.now()): Partial<Sys> => ({
     wallClockMs,
-    readFile: (path, max) =>
-      path === "/proc/stat"
-        ? `cpu  1 2 3\nintr 7 8\nctxt 9\nbtime ${Math.floor(ago(seconds))}\nprocesses 5\n`
-        : store.sys.readFile(path, max),
+    readFile: startedAt(Math.floor(ago(seconds))),
   });
+  const startedAt =
+    (start: number): Sys["readFile"] =>
+    (path, max) =>
+      path === "/proc/stat"
+        ? `cpu  1 2 3\nintr 7 8\nctxt 9\nbtime ${start}\nprocesses 5\n`
+        : store.sys.readFile(path, max);
   /** The first ADD of this boot was so many seconds ago. */
   const added = (seconds: number) => {
     fs.writeFileSync(firstAdd, "");
@@ -84,8 +87,10 @@ describeWith(["cell", "ip"], "after a reboot", () => {
   });
 
   test("nor what was written a moment before the kernel's clock says it started", async () => {
-    full(hour + 0.5);
-    await refused(booted(hour));
+    full(hour);
+    const start = Math.floor(ago(hour));
+    for (const name of store.taken()) fs.utimesSync(join(store.directory, name), start - 0.5, start - 0.5);
+    await refused({ ...booted(hour), readFile: startedAt(start) });
     expect(store.taken()).toHaveLength(5);
   });
 
