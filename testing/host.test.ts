@@ -15,7 +15,7 @@ test("a plugin answers in this process as it would in its own", async () => {
 test("the request is a value, and children inherit it", () => {
   const call = testHost({ argv: ["weft", "add"], env: { CNI_ARGS: "A=1" }, stdin: "{}" });
   expect([call.host.argv, call.host.env("CNI_ARGS"), call.host.readStdin()]).toEqual([["weft", "add"], "A=1", "{}"]);
-  const child = { env: { CNI_COMMAND: "DEL" }, stdin: 'echo "$CNI_ARGS $CNI_COMMAND"', timeoutMs: 5000 };
+  const child = { env: { CNI_COMMAND: "DEL" }, stdin: 'echo "$CNI_ARGS $CNI_COMMAND"', timeoutMs: 100_000 };
   expect(call.host.exec("/bin/sh", child).stdout).toBe("A=1 DEL\n");
   expect(call.host.env("PATH")).toBeUndefined();
 });

@@ -475,7 +475,7 @@ describe("lock", () => {
     await new Promise((resolve) => holder.stdout.once("data", resolve));
     expect(files.lock(at("lock"), options)).toBeUndefined();
     process.kill(-(holder.pid ?? 0), "SIGKILL");
-    const lock = files.lock(at("lock"), { mode: 0o600, timeoutMs: 5000 });
+    const lock = files.lock(at("lock"), { mode: 0o600, timeoutMs: 60_000 });
     expect(lock).toBeDefined();
     lock?.release();
   });

@@ -95,7 +95,7 @@ test("what a child says on standard error is heard while it runs", async () => {
   const answer = join(directory, "heard");
   const child = runScript(`
     const command = "echo early >&2; while ! test -e ${answer}; do sleep 0.02; done; echo done";
-    sys.write(1, JSON.stringify(sys.spawn("/bin/sh", ["sh"], [], command + "\\n", 10_000)));`);
+    sys.write(1, JSON.stringify(sys.spawn("/bin/sh", ["sh"], [], command + "\\n", 100_000)));`);
   // The child goes on only once its word has reached us.
   child.stderr.once("data", () => writeFileSync(answer, ""));
   let text = "";

@@ -266,7 +266,7 @@ describe("exec", () => {
     chmodSync(path, 0o755);
     return path;
   }
-  const plain = { env: {}, stdin: "", timeoutMs: 10_000 };
+  const plain = { env: {}, stdin: "", timeoutMs: 100_000 };
 
   test("gives standard input and a laid-over environment, and takes output and status", () => {
     process.env.WEFT_KEPT = "kept";
@@ -283,9 +283,12 @@ describe("exec", () => {
   });
 
   test("gives a child its words, and the name it sees itself by", () => {
-    const done = host.exec("/bin/sh", { argv: ["other", "-c", 'echo "$0: $*"', "zero", "a b", ""], timeoutMs: 5000 });
+    const done = host.exec("/bin/sh", {
+      argv: ["other", "-c", 'echo "$0: $*"', "zero", "a b", ""],
+      timeoutMs: 100_000,
+    });
     expect(done.stdout).toBe("zero: a b \n");
-    const name = host.exec("/bin/cat", { argv: ["other", "/proc/self/cmdline"], timeoutMs: 5000 });
+    const name = host.exec("/bin/cat", { argv: ["other", "/proc/self/cmdline"], timeoutMs: 100_000 });
     expect(name.stdout).toBe("other\0/proc/self/cmdline\0");
   });
 
